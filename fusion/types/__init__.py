@@ -1,0 +1,9 @@
+"""Stage types: the typed boundaries between the parts of the stack."""
+
+from fusion.types.detections import ATTRIBUTES, BOX_FIELDS, DETECTION_CLASSES, Detections, GroundTruth
+from fusion.types.sensor_batch import SensorBatch
+from fusion.types.sensor_set import POINT_FIELDS, CameraReading, LidarReading, SensorSet
+from fusion.types.streams import CameraStream, LidarStream
+
+__all__ = ["ATTRIBUTES", "BOX_FIELDS", "DETECTION_CLASSES", "POINT_FIELDS", "CameraReading", "CameraStream", "Detections",
+           "GroundTruth", "LidarReading", "LidarStream", "SensorBatch", "SensorSet"]

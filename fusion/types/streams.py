@@ -1,0 +1,55 @@
+"""The two streams: what each modality's encoder hands to the interaction layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fusion.types.checks import check_shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraStream:
+    """Camera features in both of their forms.
+
+    Attributes:
+        perspective: `(B, N, C, h, w)` image features; zero for absent cameras.
+        bev: `(B, D, X, Y)` the same lifted to BEV; first spatial index forward, second left; zero where no camera sees.
+        seen: `(B, 1, X, Y)` float in {0, 1}: cells that at least one present camera sees.
+        ok: `(B,)` bool: at least one camera is present.
+        depth_logits: `(B, N, bins, h, w)` where the lift predicts depth (training), else None.
+    """
+
+    perspective: Tensor
+    bev: Tensor
+    seen: Tensor
+    ok: Tensor
+    depth_logits: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        dims: dict[str, int] = {}
+        check_shape("perspective", self.perspective, ("B", "N", "C", "h", "w"), dims)
+        check_shape("bev", self.bev, ("B", "D", "X", "Y"), dims)
+        check_shape("seen", self.seen, ("B", 1, "X", "Y"), dims)
+        check_shape("ok", self.ok, ("B",), dims)
+        if self.depth_logits is not None:
+            check_shape("depth_logits", self.depth_logits, ("B", "N", "bins", "h", "w"), dims)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidarStream:
+    """LiDAR features.
+
+    Attributes:
+        bev: `(B, C, X, Y)`; zero where the LiDAR is absent.
+        ok: `(B,)` bool: the LiDAR is present.
+    """
+
+    bev: Tensor
+    ok: Tensor
+
+    def __post_init__(self) -> None:
+        dims: dict[str, int] = {}
+        check_shape("bev", self.bev, ("B", "C", "X", "Y"), dims)
+        check_shape("ok", self.ok, ("B",), dims)

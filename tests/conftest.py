@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real sensor data beside the checkout; the data sets' licences forbid shipping them, so absence skips."""
+    path = REPO.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"real sensor data not found at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def scene0523(shared_data: Path) -> Path:
+    """A nuScenes root with scene-0523, version v1.0-mini."""
+    return shared_data / "nuscenes_scene0523"
