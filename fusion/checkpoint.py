@@ -1,0 +1,75 @@
+"""Checkpoints: `NAME.safetensors` (weights) beside `NAME.yaml` (the resolved config); loaded without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from fusion.config import from_mapping, load_yaml, to_mapping
+from fusion.errors import UserError
+from fusion.files import replacing, write_text
+from fusion.model import ModelConfig, config_names
+from fusion.network import BevDuetNet, build_network
+
+WEIGHTS_DIR = Path(__file__).resolve().parent / "weights"
+
+
+def save_checkpoint(path: Path, network: BevDuetNet, config: ModelConfig, extra: Mapping[str, Any] | None = None) -> None:
+    """Write `path` (`.safetensors`) and, beside it, `.yaml` with `model:` and the `extra` sections (such as `train:`).
+
+    The config is written first: weights without their config never exist.
+    """
+    if path.suffix != ".safetensors":
+        raise UserError(f"{path}: expected a file name ending in .safetensors")
+    document = {"model": to_mapping(config), **{key: to_mapping(value) for key, value in (extra or {}).items()}}
+    write_text(path.with_suffix(".yaml"), yaml.safe_dump(document, sort_keys=False))
+    with replacing(path) as temporary:
+        save_file({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}, str(temporary))
+
+
+def load_checkpoint(path: Path) -> tuple[BevDuetNet, ModelConfig]:
+    """Rebuild the network of a checkpoint, in eval mode.
+
+    Raises:
+        UserError: a file is missing or corrupt, or the weights do not belong to the config.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint; expected a .safetensors file with its .yaml beside it")
+    config_path = path.with_suffix(".yaml")
+    if not config_path.is_file():
+        raise UserError(f"{config_path}: missing; a checkpoint needs its resolved config beside {path.name}")
+    config = from_mapping(ModelConfig, load_yaml(config_path).get("model") or {}, f"{config_path}: model")
+    try:
+        state = load_file(str(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error}); copy or download it again") from None
+    network = build_network(config.network)
+    wanted = network.state_dict()
+    missing, unknown = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
+    wrong = [k for k in wanted if k in state and wanted[k].shape != state[k].shape]
+    if missing or unknown or wrong:
+        raise UserError(f"{path}: weights do not fit {config_path.name}: {len(missing)} missing, {len(unknown)} unknown, "
+                        f"{len(wrong)} of another shape (first: {(missing + unknown + wrong)[0]}); use the .yaml saved with them")
+    network.load_state_dict(state)
+    return network.eval(), config
+
+
+def shipped_models() -> list[str]:
+    """Names of the models whose weights come with the package."""
+    return sorted(path.stem for path in WEIGHTS_DIR.glob("*.safetensors")) if WEIGHTS_DIR.is_dir() else []
+
+
+def resolve_model(name_or_path: str) -> Path:
+    """The checkpoint file of a shipped name or of a path; raises UserError that lists what exists."""
+    if name_or_path.endswith(".safetensors") or "/" in name_or_path:
+        return Path(name_or_path)
+    if name_or_path in shipped_models():
+        return WEIGHTS_DIR / f"{name_or_path}.safetensors"
+    known = f"shipped weights: {shipped_models() or 'none in this version'}"
+    trained = f"; {name_or_path!r} is a config: train it first with `bevduet train`" if name_or_path in config_names() else ""
+    raise UserError(f"model {name_or_path!r}: no such weights ({known}){trained}, or give a path to a .safetensors file")
