@@ -1,0 +1,1 @@
+"""Frames, projection, boxes and the BEV grid: NumPy on the host."""
