@@ -1,0 +1,131 @@
+"""Camera -> BEV by splatting: a depth distribution per feature pixel, added up in the cells it reaches (training, CPU)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fusion.geometry.grid import BevGrid
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplatConfig:
+    """The splatting lift.
+
+    Attributes:
+        channels: channels of the camera stream in BEV.
+        depth_range_m: nearest and farthest depth.
+        depth_step_m: length of a depth bin.
+    """
+
+    kind: Literal["splat"] = "splat"
+    channels: int = 64
+    depth_range_m: tuple[float, float] = (1.0, 61.0)
+    depth_step_m: float = 1.0
+
+    @property
+    def bins(self) -> int:
+        """Number of depth bins."""
+        return round((self.depth_range_m[1] - self.depth_range_m[0]) / self.depth_step_m)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplatGrid:
+    """Where each pixel's depth bins land.
+
+    Attributes:
+        source: `(S,)` int64 flat (b, n, bin, row, column) of the contributions that land in the grid.
+        cell: `(S,)` int64 flat (b, x, y) where each lands.
+        seen: `(B, 1, X, Y)` float in {0, 1}.
+        depth_bin: `(B, N, h, w)` int64, the bin of the nearest LiDAR point in the pixel, -1 where there is none.
+    """
+
+    source: Tensor
+    cell: Tensor
+    seen: Tensor
+    depth_bin: Tensor
+
+
+def splat_grid(
+    intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int], grid: BevGrid,
+    config: SplatConfig, points: Tensor, points_ok: Tensor,
+) -> SplatGrid:
+    """Geometry of one batch (host work). Shapes as in `SensorBatch`; intrinsics are of the `image_hw` image."""
+    batch, cameras = camera_ok.shape
+    (height, width), (h, w), (size_x, size_y) = image_hw, feature_hw, grid.shape
+    device = intrinsics.device
+    low, _ = config.depth_range_m
+    depths = low + (torch.arange(config.bins, device=device) + 0.5) * config.depth_step_m
+    u = (torch.arange(w, device=device) + 0.5) * (width / w) - 0.5
+    v = (torch.arange(h, device=device) + 0.5) * (height / h) - 0.5
+    pixels = torch.stack([u[None].expand(h, w), v[:, None].expand(h, w), torch.ones(h, w, device=device)], -1)
+    rotation, shift = cam_T_ego[:, :, :3, :3].float(), cam_T_ego[:, :, :3, 3].float()
+    rays = torch.einsum("bnij,hwj->bnhwi", torch.linalg.inv(intrinsics.float() @ rotation), pixels)
+    origin = -torch.einsum("bnji,bnj->bni", rotation, shift)
+    xyz = origin[:, :, None, None, None] + rays[:, :, None] * depths[:, None, None, None]  # (B, N, D, h, w, 3)
+    i = torch.floor((xyz[..., 0] - grid.x_range_m[0]) / grid.cell_m).long()
+    j = torch.floor((xyz[..., 1] - grid.y_range_m[0]) / grid.cell_m).long()
+    inside = (i >= 0) & (i < size_x) & (j >= 0) & (j < size_y) & (xyz[..., 2] >= grid.z_range_m[0]) & (xyz[..., 2] < grid.z_range_m[1])
+    inside &= camera_ok[:, :, None, None, None]
+    sample = torch.arange(batch, device=device)[:, None, None, None, None]
+    source = torch.nonzero(inside.flatten()).squeeze(1)
+    cell = ((sample * size_x + i) * size_y + j).flatten()[source]
+    seen = torch.zeros(batch * size_x * size_y, device=device).index_fill(0, cell, 1.0).view(batch, 1, size_x, size_y)
+    depth_bin = _depth_bins(intrinsics, cam_T_ego, camera_ok, image_hw, feature_hw, config, points, points_ok)
+    return SplatGrid(source=source, cell=cell, seen=seen, depth_bin=depth_bin)
+
+
+def _depth_bins(
+    intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int], config: SplatConfig,
+    points: Tensor, points_ok: Tensor,
+) -> Tensor:
+    """`(B, N, h, w)`: bin of the nearest LiDAR point per feature pixel, or -1."""
+    batch, cameras = camera_ok.shape
+    (height, width), (h, w) = image_hw, feature_hw
+    image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]
+    uvd = torch.einsum("bnij,bpj->bnpi", image_T_ego[..., :3], points[..., :3].float()) + image_T_ego[:, :, None, :, 3]
+    depth = uvd[..., 2]
+    low, high = config.depth_range_m
+    row = torch.floor((uvd[..., 1] / depth.clamp(min=1e-3) + 0.5) * (h / height))
+    column = torch.floor((uvd[..., 0] / depth.clamp(min=1e-3) + 0.5) * (w / width))
+    inside = (depth >= low) & (depth < high) & (row >= 0) & (row < h) & (column >= 0) & (column < w)
+    inside &= camera_ok[:, :, None] & points_ok[:, None]
+    camera = torch.arange(batch * cameras, device=depth.device).view(batch, cameras, 1)
+    pixel = ((camera * h + row.clamp(0, h - 1).long()) * w + column.clamp(0, w - 1).long())[inside]
+    bins = torch.floor((depth[inside] - low) / config.depth_step_m).long()
+    none = config.bins
+    nearest = torch.full((batch * cameras * h * w,), none, device=depth.device).scatter_reduce(0, pixel, bins, "amin")
+    return torch.where(nearest == none, -1, nearest).view(batch, cameras, h, w)
+
+
+class SplatLift(nn.Module):
+    """Predict depth and context per pixel, splat their product."""
+
+    def __init__(self, config: SplatConfig, in_channels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.depth = nn.Conv2d(in_channels, config.bins, 1)
+        self.context = nn.Conv2d(in_channels, config.channels, 1)
+        self.refine = nn.Sequential(
+            nn.Conv2d(config.channels, config.channels, 3, padding=1, bias=False), nn.BatchNorm2d(config.channels), nn.ReLU(inplace=True)
+        )
+
+    def forward(self, perspective: Tensor, where: SplatGrid) -> tuple[Tensor, Tensor]:
+        """`(B, N, C, h, w)` -> BEV `(B, D, X, Y)`, zero where no present camera sees, and depth logits `(B, N, bins, h, w)`."""
+        batch, cameras, _, h, w = perspective.shape
+        size_x, size_y = where.seen.shape[-2:]
+        channels = self.config.channels
+        if cameras == 0:
+            return perspective.new_zeros(batch, channels, size_x, size_y), perspective.new_zeros(batch, 0, self.config.bins, h, w)
+        flat = perspective.flatten(0, 1)
+        logits = self.depth(flat)
+        share = logits.float().softmax(dim=1).flatten()[where.source]
+        context = self.context(flat).float().permute(0, 2, 3, 1).reshape(-1, channels)
+        image, rest = where.source // (self.config.bins * h * w), where.source % (h * w)
+        canvas = torch.zeros(batch * size_x * size_y, channels, device=flat.device)
+        canvas = canvas.index_add(0, where.cell, context[image * (h * w) + rest] * share[:, None])
+        bev: Tensor = self.refine(canvas.view(batch, size_x, size_y, channels).permute(0, 3, 1, 2))
+        return bev * where.seen.to(bev.dtype), logits.unflatten(0, (batch, cameras))

@@ -1,0 +1,125 @@
+"""Camera -> BEV by pulling: every cell samples image features where its centre, at several heights, projects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fusion.geometry.grid import BevGrid
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullConfig:
+    """The pulling lift.
+
+    Attributes:
+        heights_m: heights above the ego origin (about the ground) at which each cell looks into the images.
+        views: cameras a cell point may look into; where more see it, those nearest to their image's centre column win.
+        channels: channels of the camera stream in BEV.
+    """
+
+    kind: Literal["pull"] = "pull"
+    heights_m: tuple[float, ...] = (0.2, 1.0, 1.8, 3.0)
+    views: int = 2
+    channels: int = 48
+
+    def __post_init__(self) -> None:
+        if not self.heights_m or self.views < 1:
+            raise ValueError(f"heights_m, views: expected at least one each, got {self.heights_m}, {self.views}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullGrid:
+    """Where each cell looks, in feature maps laid side by side `(B, C, h, N * w)`.
+
+    Attributes:
+        coords: `(B, V, Z * X, Y, 2)` float32 normalised (align_corners=True) sample positions.
+        weight: `(B, V, Z, X, Y)` float32, 1 / number of views used, 0 where the view does not exist.
+        seen: `(B, 1, X, Y)` float32 in {0, 1}.
+    """
+
+    coords: Tensor
+    weight: Tensor
+    seen: Tensor
+
+
+def pull_grid(
+    intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int], grid: BevGrid,
+    heights_m: tuple[float, ...], views: int, min_depth_m: float = 0.5,
+) -> PullGrid:
+    """Project cell centres into the images (host work: no gradient, no place in a deployed graph).
+
+    Args:
+        intrinsics: `(B, N, 3, 3)` pixels of the `image_hw` image, pixel centres at integers.
+        cam_T_ego: `(B, N, 4, 4)`.
+        camera_ok: `(B, N)` bool; absent cameras see nothing.
+    """
+    batch, cameras = camera_ok.shape
+    size_x, size_y = grid.shape
+    depth_cells = len(heights_m)
+    device = intrinsics.device
+    views = min(views, max(cameras, 1))
+    if cameras == 0:
+        return PullGrid(
+            coords=torch.zeros(batch, views, depth_cells * size_x, size_y, 2, device=device),
+            weight=torch.zeros(batch, views, depth_cells, size_x, size_y, device=device),
+            seen=torch.zeros(batch, 1, size_x, size_y, device=device),
+        )
+    image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]  # (B, N, 3, 4)
+    centres = torch.from_numpy(grid.cell_centres_m()).to(device).view(-1, 2)
+    ground = torch.einsum("bnij,pj->bnip", image_T_ego[..., :2], centres) + image_T_ego[..., 3:]
+    heights = torch.tensor(heights_m, device=device)
+    uvd = ground[:, :, :, None] + image_T_ego[:, :, :, 2, None, None] * heights[:, None]  # (B, N, 3, Z, P)
+    depth = uvd[:, :, 2]
+    safe = depth.clamp(min=min_depth_m)
+    u, v = uvd[:, :, 0] / safe, uvd[:, :, 1] / safe
+    height, width = image_hw
+    inside = (depth > min_depth_m) & (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
+    inside &= camera_ok[:, :, None, None]
+    off_centre = torch.where(inside, (u - (width - 1) / 2).abs(), torch.inf)
+    best, camera = off_centre.topk(views, dim=1, largest=False)  # (B, V, Z, P)
+    found = torch.isfinite(best)
+    h, w = feature_hw
+    u, v = u.gather(1, camera), v.gather(1, camera)
+    # Clamping inside the own tile keeps bilinear taps from reaching into the neighbour's image.
+    column = ((u + 0.5) * (w / width) - 0.5).clamp(0, w - 1) + camera * w
+    row = ((v + 0.5) * (h / height) - 0.5).clamp(0, h - 1)
+    x = column * (2 / max(cameras * w - 1, 1)) - 1
+    y = row * (2 / max(h - 1, 1)) - 1
+    coords = torch.where(found[..., None], torch.stack([x, y], -1), -1.0)
+    weight = found.float() / found.sum(1, keepdim=True).clamp(min=1)
+    return PullGrid(
+        coords=coords.view(batch, views, depth_cells * size_x, size_y, 2),
+        weight=weight.view(batch, views, depth_cells, size_x, size_y),
+        seen=found.any(1).any(1).float().view(batch, 1, size_x, size_y),
+    )
+
+
+class PullLift(nn.Module):
+    """Sample, average over views, and let a 1x1 convolution read the heights."""
+
+    def __init__(self, config: PullConfig, in_channels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.reduce = nn.Sequential(
+            nn.Conv2d(in_channels * len(config.heights_m), config.channels, 1, bias=False), nn.BatchNorm2d(config.channels),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, perspective: Tensor, where: PullGrid) -> Tensor:
+        """`(B, N, C, h, w)` -> `(B, D, X, Y)`, zero where no present camera sees."""
+        batch, cameras, channels, h, w = perspective.shape
+        views, heights, size_x, size_y = where.weight.shape[1:]
+        if cameras == 0:
+            return perspective.new_zeros(batch, self.config.channels, size_x, size_y)
+        tiled = perspective.permute(0, 2, 3, 1, 4).reshape(batch, channels, h, cameras * w)
+        total = perspective.new_zeros(batch, channels, heights, size_x, size_y)
+        for view in range(views):
+            sampled = F.grid_sample(tiled, where.coords[:, view].to(tiled.dtype), align_corners=True)
+            total = total + sampled.view(batch, channels, heights, size_x, size_y) * where.weight[:, None, view].to(sampled.dtype)
+        bev: Tensor = self.reduce(total.flatten(1, 2))
+        return bev * where.seen.to(bev.dtype)
