@@ -1,0 +1,166 @@
+"""KITTI's object detection benchmark as a `SceneSource`: one colour camera, one LiDAR, no poses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fusion.data.classes import KITTI_NAME, label_of
+from fusion.data.readers import read_image, read_points_bin
+from fusion.data.source import WarningLog, check_sweeps, unknown
+from fusion.errors import BadSensorData, UserError
+from fusion.geometry.transforms import invert, transform_points
+from fusion.types import CameraReading, GroundTruth, LidarReading, SensorSet
+
+CAMERA, LIDAR = "image_2", "velodyne"
+LIDAR_HEIGHT_M = 1.73
+"""The LiDAR's height above the ground in KITTI's vehicle."""
+LABEL_FIELDS = 15
+
+
+class KittiSource:
+    """Frames of `root/<split>` (`image_2`, `velodyne`, `calib`, and `label_2` in training), all in one scene named after the split.
+
+    Ego frame: the LiDAR's axes (x forward, y left, z up) with the origin on the ground below it, so `ego_T_lidar` lifts by
+    1.73 m. Frames are single shots: stamps are 0 and poses unknown. Tokens are the frame numbers, such as "000001".
+
+    Args:
+        root: folder that holds the split.
+        split: "training" or "testing".
+
+    Raises:
+        UserError: the split's folder or its calibration is absent.
+    """
+
+    def __init__(self, root: str | Path, split: str = "training") -> None:
+        self.folder = Path(root) / split
+        self._split = split
+        self._tokens = sorted(path.stem for path in (self.folder / "calib").glob("*.txt"))
+        if not self._tokens:
+            raise UserError(f"{self.folder / 'calib'}: no calibration files; pass the folder that holds KITTI's {split}/calib")
+
+    def scenes(self) -> list[str]:
+        """The split's name."""
+        return [self._split]
+
+    def tokens(self, scene: str) -> list[str]:
+        """Frame numbers in ascending order."""
+        if scene != self._split:
+            raise unknown("scene", scene, self.scenes(), str(self.folder.parent))
+        return list(self._tokens)
+
+    def sensors(self) -> tuple[str, ...]:
+        """The left colour camera and the LiDAR."""
+        return CAMERA, LIDAR
+
+    def load(self, token: str, *, num_sweeps: int = 0, cameras: bool = True, lidar: bool = True) -> SensorSet:
+        """The readings of a frame (see `SceneSource.load`); there are no sweeps, so `num_sweeps` adds nothing."""
+        check_sweeps(num_sweeps)
+        calibration = self._calibration(token)
+        log = WarningLog()
+        image = self._camera(token, calibration, log) if cameras else None
+        return SensorSet(cameras={CAMERA: image}, lidar=self._cloud(token, log) if lidar else None, stamp_ns=0, token=token,
+                         lidar_name=LIDAR, warnings=tuple(log.lines))
+
+    def ground_truth(self, token: str) -> GroundTruth | None:
+        """The labelled objects that have a detection class; velocity, point count and visibility are unknown."""
+        path = self.folder / "label_2" / f"{token}.txt"
+        if not path.exists():
+            self._known(token)
+            return None
+        ego_T_rect = invert(_rect_T_ego(self._calibration(token)))
+        boxes, labels = [], []
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            words = line.split()
+            if not words:
+                continue
+            try:
+                values = [float(word) for word in words[1:LABEL_FIELDS]]
+            except ValueError:
+                values = []
+            if len(values) != LABEL_FIELDS - 1:
+                raise UserError(f"{path}: line {number}: expected a type and {LABEL_FIELDS - 1} numbers, got {line!r}")
+            label = label_of(KITTI_NAME.get(words[0]))
+            if label < 0:
+                continue
+            height, width, length, x, y, z, turn = values[7:14]
+            centre = transform_points(ego_T_rect, np.array([x, y - height / 2, z]))  # camera y points down; labels give the bottom
+            # At ry = 0 the object faces the camera's x axis, and ry turns about the camera's y axis.
+            forward = ego_T_rect[:3, :3] @ [np.cos(turn), 0, -np.sin(turn)]
+            boxes.append([*centre, length, width, height, np.arctan2(forward[1], forward[0]), np.nan, np.nan])
+            labels.append(label)
+        return GroundTruth(
+            boxes=np.array(boxes, np.float32).reshape(-1, 9), labels=np.array(labels, np.int64), attributes=("",) * len(boxes),
+            num_lidar_pts=np.full(len(boxes), -1), visibility=np.zeros(len(boxes), np.int64), tokens=("",) * len(boxes),
+        )
+
+    def _known(self, token: str) -> None:
+        if token not in self._tokens:
+            raise unknown("frame", token, self._tokens, str(self.folder))
+
+    def _camera(self, token: str, calibration: dict[str, np.ndarray], log: WarningLog) -> CameraReading | None:
+        try:
+            image = read_image(self.folder / CAMERA / f"{token}.png")
+        except BadSensorData as error:
+            log.add(CAMERA, error)
+            return None
+        intrinsics, cam_T_rect = _split_projection(calibration["P2"])
+        return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=invert(cam_T_rect @ _rect_T_ego(calibration)), stamp_ns=0)
+
+    def _cloud(self, token: str, log: WarningLog) -> LidarReading | None:
+        try:
+            stored = read_points_bin(self.folder / LIDAR / f"{token}.bin", 4)
+        except BadSensorData as error:
+            log.add(LIDAR, error)
+            return None
+        points = np.zeros((len(stored), 5), np.float32)
+        points[:, :4] = stored
+        return LidarReading(points=points, ego_T_lidar=_ego_T_lidar(), stamp_ns=0)
+
+    def _calibration(self, token: str) -> dict[str, np.ndarray]:
+        self._known(token)
+        path = self.folder / "calib" / f"{token}.txt"
+        found: dict[str, np.ndarray] = {}
+        for name, shape in (("P2", (3, 4)), ("R0_rect", (3, 3)), ("Tr_velo_to_cam", (3, 4))):
+            lines = [line for line in path.read_text().splitlines() if line.startswith(f"{name}:")]
+            try:
+                found[name] = np.array(lines[0].split()[1:], np.float64).reshape(shape)
+            except (IndexError, ValueError):
+                raise UserError(f"{path}: {name}: expected {shape[0] * shape[1]} numbers, got {lines or 'no such line'}") from None
+        return found
+
+
+def _ego_T_lidar() -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[2, 3] = LIDAR_HEIGHT_M
+    return matrix
+
+
+def _square(matrix: np.ndarray) -> np.ndarray:
+    """A 3x3 or 3x4 matrix as a 4x4 transform."""
+    full = np.eye(4)
+    full[:3, : matrix.shape[1]] = matrix
+    return full
+
+
+def _orthonormal(transform: np.ndarray) -> np.ndarray:
+    """The nearest rigid transform: the files' seven digits leave rotations slightly off."""
+    u, _, vt = np.linalg.svd(transform[:3, :3])
+    result = transform.copy()
+    result[:3, :3] = u @ vt
+    return result
+
+
+def _rect_T_ego(calibration: dict[str, np.ndarray]) -> np.ndarray:
+    """Ego -> rectified reference camera, the frame of the labels."""
+    rect_T_lidar = _square(calibration["R0_rect"]) @ _square(calibration["Tr_velo_to_cam"])
+    return _orthonormal(rect_T_lidar) @ invert(_ego_T_lidar())
+
+
+def _split_projection(projection: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """P = K [I | t]: the intrinsics, and the shift from the reference camera to this one as a transform."""
+    intrinsics = projection[:, :3].copy()
+    shift = np.eye(4)
+    shift[:3, 3] = np.linalg.solve(intrinsics, projection[:, 3])
+    return intrinsics, shift

@@ -1,0 +1,33 @@
+"""Opening a data set by the name of its format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fusion.data.dgp import DgpSource
+from fusion.data.kitti import KittiSource
+from fusion.data.nuscenes import NuScenesSource
+from fusion.data.source import SceneSource, choose_scenes
+from fusion.errors import UserError
+
+
+def open_source(dataroot: str | Path, version: str, scenes: Sequence[str] | None = None) -> SceneSource:
+    """Open a data set.
+
+    Args:
+        dataroot: nuScenes: the folder with `samples/`; KITTI: the folder with `training/`; DGP: one scene's folder.
+        version: "kitti", "dgp", or the folder of nuScenes tables such as "v1.0-mini".
+        scenes: names to offer; None offers all.
+
+    Raises:
+        UserError: the folder is absent, its description cannot be read, or a scene is unknown.
+    """
+    root = Path(dataroot)
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; pass the data set's root folder")
+    if version not in ("kitti", "dgp"):
+        return NuScenesSource(root, version, scenes)
+    source: SceneSource = KittiSource(root) if version == "kitti" else DgpSource(root)
+    choose_scenes(source.scenes(), scenes, str(root))
+    return source

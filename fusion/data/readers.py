@@ -1,0 +1,96 @@
+"""Reading one sensor file with every check that the decoders leave out.
+
+All errors are `BadSensorData`: one reading is lost, not the run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fusion.errors import BadSensorData
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+_TAIL_BYTES = 64  # an end marker is looked for here; some writers add a few bytes after it
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a sensor file; BadSensorData where it is missing, unreadable or empty."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BadSensorData(f"{path}: file not found; restore it from the data set's archive") from None
+    except OSError as error:
+        raise BadSensorData(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from None
+    if not content:
+        raise BadSensorData(f"{path}: empty file; restore it from the data set's archive")
+    return content
+
+
+def read_image(path: Path, *, expected_hw: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a JPEG or PNG as stored (an EXIF rotation is ignored, as calibration refers to the stored pixels).
+
+    Args:
+        path: the file.
+        expected_hw: the size that the calibration is for, in pixels; None skips the check.
+
+    Returns:
+        `(H, W, 3)` uint8 RGB.
+
+    Raises:
+        BadSensorData: missing, empty, truncated, not an image, or of another size.
+    """
+    content = read_bytes(path)
+    # Decoders fill the lost part of a truncated image with grey and report success, so look for the end marker.
+    tail = content.rstrip(b"\0")[-_TAIL_BYTES:]
+    if (content.startswith(_JPEG_START) and _JPEG_END not in tail) or (content.startswith(_PNG_START) and _PNG_END not in tail):
+        raise BadSensorData(f"{path}: truncated image ({len(content)} bytes, no end marker); restore it from the data set's archive")
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:
+        bgr = None
+    if bgr is None:
+        raise BadSensorData(f"{path}: not a readable image ({len(content)} bytes); expected JPEG or PNG")
+    if expected_hw is not None and bgr.shape[:2] != expected_hw:
+        raise BadSensorData(f"{path}: image is {bgr.shape[1]}x{bgr.shape[0]} pixels, its calibration is for "
+                            f"{expected_hw[1]}x{expected_hw[0]}; restore the original image")
+    return np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def check_points(path: Path, points: np.ndarray) -> np.ndarray:
+    """Return `points` `(P, C)`; BadSensorData where there are none or some are not finite."""
+    if not len(points):
+        raise BadSensorData(f"{path}: no points; restore it from the data set's archive")
+    bad = int((~np.isfinite(points).all(axis=1)).sum())
+    if bad:
+        raise BadSensorData(f"{path}: {bad} of {len(points)} points hold NaN or infinity; restore the file or remove those points")
+    return points
+
+
+def read_points_bin(path: Path, columns: int) -> np.ndarray:
+    """Read a raw little-endian float32 point file.
+
+    Args:
+        path: the file.
+        columns: values per point (5 for nuScenes, 4 for KITTI).
+
+    Returns:
+        `(P, columns)` float32, finite, P > 0.
+
+    Raises:
+        BadSensorData: missing, empty, not a whole number of points, or not finite.
+    """
+    content = read_bytes(path)
+    if len(content) % (4 * columns):
+        raise BadSensorData(f"{path}: {len(content)} bytes is not a multiple of {4 * columns} (one point of {columns} float32); "
+                            "the file is truncated or of another format")
+    return check_points(path, np.frombuffer(content, "<f4").reshape(-1, columns).astype(np.float32))
+
+
+def remove_close(points: np.ndarray, radius_m: float = 1.0) -> np.ndarray:
+    """Drop points within a square of half-width `radius_m` around the sensor: they are the vehicle itself (nuScenes' rule)."""
+    return points[(np.abs(points[:, :2]) >= radius_m).any(axis=1)]

@@ -1,0 +1,71 @@
+"""A DGP scene: the frames are right where the annotated boxes hold the annotated number of points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fusion.data.dgp import DgpSource
+from fusion.data.open import open_source
+from fusion.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def dgp(shared_data: Path) -> DgpSource:
+    return DgpSource(shared_data / "dgp_tri/test_scene/scene_01")
+
+
+def test_rig(dgp: DgpSource) -> None:
+    assert dgp.scenes() == ["scene_01"]
+    assert dgp.tokens("scene_01") == ["scene_01/000000", "scene_01/000001", "scene_01/000002"]
+    assert dgp.sensors() == ("CAMERA_01", "CAMERA_05", "CAMERA_06", "LIDAR")
+    readings = dgp.load("scene_01/000000")
+    assert readings.sensors_present == dgp.sensors() and readings.warnings == ()
+    camera = readings.cameras["CAMERA_05"]
+    assert camera is not None and camera.image.shape == (1216, 1936, 3)
+    assert camera.stamp_ns - readings.stamp_ns == 211_478_000  # 58.415230 s - 58.203752 s
+
+
+def test_every_sensor_gives_the_same_vehicle_pose(dgp: DgpSource) -> None:
+    readings = dgp.load("scene_01/000001")  # the vehicle stands still
+    for name, camera in readings.cameras.items():
+        assert camera is not None and camera.global_T_ego is not None
+        np.testing.assert_allclose(camera.global_T_ego, readings.global_T_ego, atol=5e-3, err_msg=name)
+
+
+def test_boxes_hold_the_annotated_points(dgp: DgpSource) -> None:
+    for token in dgp.tokens("scene_01"):
+        truth, cloud = dgp.ground_truth(token), dgp.load(token, cameras=False).lidar
+        assert truth is not None and cloud is not None and len(truth) > 50
+        points = cloud.points[:, :3] @ cloud.ego_T_lidar[:3, :3].T + cloud.ego_T_lidar[:3, 3]
+        many = truth.num_lidar_pts >= 100
+        ratios = []
+        for (x, y, z, l, w, h, yaw), count in zip(truth.boxes[many, :7], truth.num_lidar_pts[many], strict=True):
+            near = points - [x, y, z]
+            local = np.stack([near[:, 0] * np.cos(yaw) + near[:, 1] * np.sin(yaw), -near[:, 0] * np.sin(yaw) + near[:, 1] * np.cos(yaw),
+                              near[:, 2]], axis=1)
+            ratios.append((np.abs(local) <= np.array([l, w, h]) / 2).all(1).sum() / count)
+        print(np.round(ratios, 2))
+        assert 0.9 < np.median(ratios) < 1.1
+
+
+def test_faults(dgp: DgpSource, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="found 0 files named scene_"):
+        DgpSource(tmp_path)
+    with pytest.raises(UserError, match="token 'x'"):
+        dgp.load("x")
+    (tmp_path / "scene_1.json").write_text("{}")
+    with pytest.raises(UserError, match="scene_1.json: a record lacks or garbles 'data'"):
+        DgpSource(tmp_path)
+
+
+def test_open_source_picks_the_format(dgp: DgpSource, scene0523: Path, shared_data: Path, tmp_path: Path) -> None:
+    assert open_source(scene0523, "v1.0-mini", ["scene-0523"]).scenes() == ["scene-0523"]
+    assert open_source(dgp.folder, "dgp").scenes() == ["scene_01"]
+    assert open_source(shared_data / "kitti_object_3frames", "kitti").tokens("training") == ["000000", "000001", "000002"]
+    with pytest.raises(UserError, match="scene 'x'"):
+        open_source(dgp.folder, "dgp", ["x"])
+    with pytest.raises(UserError, match="no such folder"):
+        open_source(tmp_path / "none", "v1.0-mini")

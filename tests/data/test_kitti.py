@@ -1,0 +1,90 @@
+"""KITTI frames: labels and projection agree with the files' own numbers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fusion.data.kitti import KittiSource
+from fusion.errors import UserError
+from fusion.types import DETECTION_CLASSES
+
+
+@pytest.fixture
+def kitti(shared_data: Path) -> KittiSource:
+    return KittiSource(shared_data / "kitti_object_3frames")
+
+
+def _corners_uv(source: KittiSource, token: str) -> np.ndarray:
+    """Image rectangle (u0, v0, u1, v1) of each ground-truth box."""
+    truth, camera = source.ground_truth(token), source.load(token).cameras["image_2"]
+    assert truth is not None and camera is not None
+    rectangles = []
+    for x, y, z, l, w, h, yaw in truth.boxes[:, :7].astype(np.float64):
+        signs = np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)]) / 2
+        offset = signs * [l, w, h]
+        turned = offset @ np.array([[np.cos(yaw), np.sin(yaw), 0], [-np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+        ego = turned + [x, y, z]
+        cam = (ego - camera.ego_T_cam[:3, 3]) @ camera.ego_T_cam[:3, :3]
+        pixels = cam @ camera.intrinsics.T
+        uv = pixels[:, :2] / pixels[:, 2:]
+        rectangles.append([*uv.min(0), *uv.max(0)])
+    return np.array(rectangles)
+
+
+@pytest.mark.parametrize(("token", "names", "boxes_2d"), [
+    ("000000", ["pedestrian"], [[712.40, 143.00, 810.73, 307.92]]),
+    ("000001", ["truck", "car", "bicycle"],
+     [[599.41, 156.40, 629.75, 189.25], [387.63, 181.54, 423.81, 203.12], [676.60, 163.95, 688.98, 193.93]]),
+    ("000002", ["car"], [[657.39, 190.13, 700.07, 223.39]]),
+])
+def test_boxes_project_onto_the_labelled_rectangles(kitti: KittiSource, token: str, names: list[str], boxes_2d: list[list[float]]) -> None:
+    truth = kitti.ground_truth(token)
+    assert truth is not None
+    assert [DETECTION_CLASSES[i] for i in truth.labels] == names
+    np.testing.assert_allclose(_corners_uv(kitti, token), boxes_2d, atol=4.0)  # pixels; labels are rounded to centimetres
+
+
+def test_boxes_stand_on_the_ground_and_hold_points(kitti: KittiSource) -> None:
+    truth, cloud = kitti.ground_truth("000000"), kitti.load("000000").lidar
+    assert truth is not None and cloud is not None
+    x, y, z, l, w, h, yaw = truth.boxes[0, :7]
+    assert abs(z - h / 2) < 0.3 and 0 < x < 10
+    points = cloud.points[:, :3] @ cloud.ego_T_lidar[:3, :3].T + cloud.ego_T_lidar[:3, 3] - [x, y, z]
+    local = np.stack([points[:, 0] * np.cos(yaw) + points[:, 1] * np.sin(yaw), -points[:, 0] * np.sin(yaw) + points[:, 1] * np.cos(yaw),
+                      points[:, 2]], axis=1)
+    assert (np.abs(local) < np.array([l, w, h]) / 2).all(1).sum() > 100
+
+
+def test_projection_is_the_files_own(kitti: KittiSource, shared_data: Path) -> None:
+    readings = kitti.load("000001")
+    camera, cloud = readings.cameras["image_2"], readings.lidar
+    assert camera is not None and cloud is not None and readings.warnings == ()
+    lines = (shared_data / "kitti_object_3frames/training/calib/000001.txt").read_text().splitlines()
+    rows = {line.split(":")[0]: np.array(line.split()[1:], np.float64) for line in lines if line.strip()}
+    point = np.array([20.0, 2.0, -1.0])
+    rect = rows["R0_rect"].reshape(3, 3) @ (rows["Tr_velo_to_cam"].reshape(3, 4) @ [*point, 1])
+    expected = rows["P2"].reshape(3, 4) @ [*rect, 1]
+    ego = cloud.ego_T_lidar @ [*point, 1]
+    got = camera.intrinsics @ (np.linalg.inv(camera.ego_T_cam) @ ego)[:3]
+    np.testing.assert_allclose(got[:2] / got[2], expected[:2] / expected[2], atol=1e-3)
+
+
+def test_faults(shared_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no calibration files"):
+        KittiSource(tmp_path)
+    (tmp_path / "training/calib").mkdir(parents=True)
+    shutil.copy(shared_data / "kitti_object_3frames/training/calib/000000.txt", tmp_path / "training/calib")
+    source = KittiSource(tmp_path)
+    readings = source.load("000000")
+    assert readings.sensors_present == () and len(readings.warnings) == 2
+    assert source.ground_truth("000000") is None
+    with pytest.raises(UserError, match="frame '7'"):
+        source.load("7")
+    (tmp_path / "training/calib/000000.txt").chmod(0o644)
+    (tmp_path / "training/calib/000000.txt").write_text("P2: 1 2 3\n")
+    with pytest.raises(UserError, match="000000.txt: P2: expected 12 numbers"):
+        source.load("000000")
