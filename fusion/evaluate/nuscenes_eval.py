@@ -1,0 +1,167 @@
+"""Scores of the official nuScenes devkit for any set of scenes; the metric code is the devkit's own, untouched."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nuscenes import NuScenes
+from nuscenes.eval.common.config import config_factory
+from nuscenes.eval.common.data_classes import EvalBoxes
+from nuscenes.eval.common.loaders import add_center_dist, filter_eval_boxes, get_samples_of_scenes, load_gt_of_sample_tokens
+from nuscenes.eval.detection.data_classes import DetectionBox
+from nuscenes.eval.detection.evaluate import DetectionEval
+
+from fusion.errors import UserError
+from fusion.evaluate.submission import read_submission
+from fusion.files import write_text
+
+DETECTION_CONFIG = "detection_cvpr_2019"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What the devkit says about one submission.
+
+    Attributes:
+        summary: the content of `metrics_summary.json`.
+        details: the content of `metrics_details.json`: precision, recall and errors by "class:distance".
+        ground_truth: number of annotated boxes per class that count (in range, with at least one LiDAR or radar point).
+        scenes: names of the scenes.
+        num_samples: keyframes evaluated.
+    """
+
+    summary: dict[str, Any]
+    details: dict[str, Any]
+    ground_truth: dict[str, int]
+    scenes: tuple[str, ...]
+    num_samples: int
+
+
+class _ScenesEval(DetectionEval):  # type: ignore[misc]
+    """`DetectionEval` for given sample tokens: the devkit's own constructor takes only the names of whole splits."""
+
+    def __init__(self, nusc: Any, tokens: Sequence[str], results: dict[str, Any]) -> None:
+        self.cfg = config_factory(DETECTION_CONFIG)
+        self.verbose = False
+        self.pred_boxes = self._loaded(nusc, EvalBoxes.deserialize({t: results[t] for t in tokens}, DetectionBox))
+        self.gt_boxes = self._loaded(nusc, load_gt_of_sample_tokens(nusc, list(tokens), DetectionBox))
+        self.sample_tokens = self.gt_boxes.sample_tokens
+
+    def _loaded(self, nusc: Any, boxes: Any) -> Any:
+        if not boxes.all:  # the devkit's filter cannot tell the type of no boxes at all and raises
+            return boxes
+        return filter_eval_boxes(nusc, add_center_dist(nusc, boxes), self.cfg.class_range)
+
+
+def evaluate_detections(dataroot: Path, version: str, scenes: Sequence[str] | None, results_path: Path,
+                        out_dir: Path) -> dict[str, Any]:
+    """Score a submission and write the devkit's `metrics_summary.json` and `metrics_details.json` unchanged.
+
+    Args:
+        dataroot: nuScenes root.
+        version: its table folder, for example "v1.0-mini".
+        scenes: scene names or names of official splits; None for all scenes of the tables.
+        results_path: the submission.
+        out_dir: where the two files go.
+
+    Returns:
+        The summary.
+
+    Raises:
+        UserError: unreadable tables or results, unknown scenes, samples missing from the results or unknown there.
+    """
+    evaluation = score_detections(dataroot, version, scenes, results_path)
+    write_metrics(evaluation, out_dir)
+    return evaluation.summary
+
+
+def score_detections(dataroot: Path, version: str, scenes: Sequence[str] | None, results_path: Path) -> Evaluation:
+    """Score a submission; arguments and errors as in `evaluate_detections`, nothing is written."""
+    submission = read_submission(results_path)
+    nusc = _open_tables(dataroot, version)
+    names = _scene_names(nusc, scenes)
+    tokens = get_samples_of_scenes(names, nusc)
+    _check_samples(nusc, names, tokens, submission["results"], results_path)
+    if not any(nusc.get("sample", token)["anns"] for token in tokens):
+        raise UserError(f"{dataroot}/{version}: no annotations in {len(names)} scene(s); choose scenes with ground truth")
+    official = _ScenesEval(nusc, tokens, submission["results"])
+    metrics, details = official.evaluate()
+    summary = metrics.serialize()
+    summary["meta"] = dict(submission["meta"])
+    counts = Counter(box.detection_name for box in official.gt_boxes.all)
+    return Evaluation(summary=summary, details=details.serialize(), scenes=tuple(names), num_samples=len(tokens),
+                      ground_truth={name: counts[name] for name in official.cfg.class_names})
+
+
+def write_metrics(evaluation: Evaluation, out_dir: Path) -> None:
+    """Write both JSON files in the devkit's formatting, each atomically."""
+    write_text(out_dir / "metrics_details.json", json.dumps(evaluation.details, indent=2))
+    write_text(out_dir / "metrics_summary.json", json.dumps(evaluation.summary, indent=2))
+
+
+def _open_tables(dataroot: Path, version: str) -> Any:
+    if not (dataroot / version / "scene.json").is_file():
+        found = sorted(p.parent.name for p in dataroot.glob("*/scene.json")) if dataroot.is_dir() else []
+        raise UserError(f"{dataroot / version}: no nuScenes tables there; "
+                        + (f"--version can be {found}" if found else "give --dataroot the folder above v1.0-..."))
+    try:
+        return NuScenes(version=version, dataroot=str(dataroot), verbose=False)
+    except (AssertionError, KeyError, ValueError, OSError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{dataroot / version}: tables cannot be loaded ({reason}); restore the files from the nuScenes"
+                        " archives") from None
+
+
+def _scene_names(nusc: Any, scenes: Sequence[str] | None) -> list[str]:
+    known = [scene["name"] for scene in nusc.scene]
+    if scenes is None:
+        return known
+    from nuscenes.utils.splits import create_splits_scenes  # reads a list of 1,000 names; not needed for `None`
+
+    splits: dict[str, list[str]] = create_splits_scenes()
+    names: list[str] = []
+    for name in scenes:
+        members = splits.get(name, [name])
+        absent = [member for member in members if member not in known]
+        if absent and name in splits:
+            raise UserError(f"split {name!r}: {len(absent)} of its {len(members)} scenes are not in these tables, for example"
+                            f" {absent[0]!r}; name single scenes instead")
+        if absent:
+            close = difflib.get_close_matches(name, known, n=1)
+            raise UserError(f"scene {name!r}: unknown; " + (f"did you mean {close[0]!r}?" if close else _some(known)))
+        names += [member for member in members if member not in names]
+    if not names:
+        raise UserError("scenes: expected at least one scene name, got none")
+    return names
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return f"expected one of {list(names[:most])}" + (f" or {len(names) - most} more" if len(names) > most else "")
+
+
+def _check_samples(nusc: Any, scenes: Sequence[str], tokens: Sequence[str], results: dict[str, Any], path: Path) -> None:
+    wanted = set(tokens)
+    missing = [token for token in tokens if token not in results]
+    extra = [token for token in results if token not in wanted]
+    if not missing and not extra:
+        return
+    all_tokens = {sample["token"] for sample in nusc.sample}
+    unknown = [token for token in extra if token not in all_tokens]
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} of {len(tokens)} samples are missing, for example {missing[0]}")
+    if unknown:
+        parts.append(f"{len(unknown)} samples are unknown to these tables, for example {unknown[0]}")
+    if len(extra) > len(unknown):
+        parts.append(f"{len(extra) - len(unknown)} samples belong to other scenes")
+    covered = sorted({nusc.get("scene", nusc.get("sample", t)["scene_token"])["name"] for t in results if t in all_tokens})
+    remedy = "write the file again with `bevduet perceive` and the same --dataroot, --version and --scenes"
+    if covered and set(covered) != set(scenes):
+        remedy = f"give --scenes {','.join(covered[:3])}{',...' if len(covered) > 3 else ''}"
+    raise UserError(f"{path}: {'; '.join(parts)}; {remedy}")
