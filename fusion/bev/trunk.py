@@ -19,8 +19,8 @@ class TrunkConfig:
     """
 
     channels: tuple[int, ...] = (48, 64, 96)
-    blocks: tuple[int, ...] = (1, 2, 2)
-    out_channels: int = 64
+    blocks: tuple[int, ...] = (1, 1, 2)
+    out_channels: int = 48
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks) or not self.channels:

@@ -52,7 +52,8 @@ class PillarEncoder(nn.Module):
         while stride > 1:
             layers += [conv_bn(channels, config.out_channels, 3, 2), nn.ReLU(inplace=True)]
             channels, stride = config.out_channels, stride // 2
-        layers += [conv_bn(channels, config.out_channels, 3), nn.ReLU(inplace=True)]
+        if not layers:
+            layers += [conv_bn(channels, config.out_channels, 3), nn.ReLU(inplace=True)]
         self.stem = nn.Sequential(*layers)
 
     def prepare(self, points: Tensor, points_ok: Tensor) -> PillarInput:
@@ -84,9 +85,9 @@ class PillarEncoder(nn.Module):
         if len(rows) == 0:
             return features.new_zeros(len(features), self.config.channels)
         encoded = F.relu(self._normalise(self.linear(rows)))
-        # ReLU output is >= 0 and every pillar has a point: zeros in padded slots never win wrongly.
-        slots = torch.nonzero(mask.flatten()).squeeze(1)
-        return encoded.new_zeros(mask.numel(), encoded.shape[1]).index_copy(0, slots, encoded).unflatten(0, mask.shape).amax(dim=1)
+        # ReLU output is >= 0 and every pillar has a point: starting from zeros changes no maximum.
+        owner = torch.repeat_interleave(mask.sum(dim=1))
+        return encoded.new_zeros(len(mask), encoded.shape[1]).index_reduce(0, owner, encoded, "amax")
 
     def _normalise(self, rows: Tensor) -> Tensor:
         if self.training and len(rows) > 1:

@@ -35,7 +35,8 @@ def table(summary: Mapping[str, Any], ground_truth: Mapping[str, int] | None = N
                      *(_number(errors[e]) for e in ERRORS)])
     total = [str(sum(ground_truth.values()))] if ground_truth else []
     means = [float(np.mean([aps[d] for aps in summary["label_aps"].values()])) for d in distances]
-    rows.append(["mean", *total, _number(summary["mean_ap"]), *map(_number, means), *(_number(summary["tp_errors"][e]) for e in ERRORS)])
+    errors = summary["tp_errors"]
+    rows.append(["mean", *total, _number(summary["mean_ap"]), *map(_number, means), *(_number(errors[e]) for e in ERRORS)])
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     lines = [[cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
              for row in [head, *rows]]
@@ -109,7 +110,7 @@ def _bars(evaluation: Evaluation, path: Path) -> None:
     labels = [f"{name.replace('_', ' ')}\n{evaluation.ground_truth[name] or 'no'} boxes" for name in names]
     axis.set_xticks(np.arange(len(names)), labels, fontsize=8)
     axis.set(ylim=(0, 1), ylabel="average precision")
-    axis.set_title(headline(evaluation.summary), loc="left")
+    axis.set_title(f"{headline(evaluation.summary)}   (dashed: mAP)", loc="left")
     axis.axhline(evaluation.summary["mean_ap"], color="black", lw=1, ls="--", zorder=0)
     axis.grid(axis="y", alpha=0.3)
     axis.set_axisbelow(True)

@@ -71,7 +71,7 @@ def _intersection(a: np.ndarray, b: np.ndarray, first: np.ndarray, second: np.nd
     area = 0.5 * twice
     if area <= 1e-12 * smaller:  # boxes that only touch leave a rounding residue
         return 0.0
-    return min(area, smaller)
+    return float(min(area, smaller))
 
 
 @jit

@@ -21,8 +21,8 @@ class HeadConfig:
         hidden: channels of the hidden layer of the heatmap, and again of all other branches together.
     """
 
-    channels: int = 64
-    hidden: int = 48
+    channels: int = 48
+    hidden: int = 32
 
 
 @dataclass(frozen=True, kw_only=True)

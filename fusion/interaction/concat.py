@@ -24,7 +24,7 @@ class ConcatConfig:
 
 
 class ConcatFuser(nn.Module):
-    """Both maps and the planes that say what is there, through one convolution.
+    """Both maps and the planes that say what is there, through one 1x1 convolution.
 
     Args:
         camera_channels, lidar_channels: channels of each stream's BEV map; 0 where the network has no such stream.
@@ -35,7 +35,7 @@ class ConcatFuser(nn.Module):
         self.camera_channels, self.lidar_channels = camera_channels, lidar_channels
         planes = 2 * (camera_channels > 0) + (lidar_channels > 0)  # camera: seen, available; LiDAR: available
         self.mix = nn.Sequential(
-            nn.Conv2d(camera_channels + lidar_channels + planes, config.channels, 3, padding=1, bias=False),
+            nn.Conv2d(camera_channels + lidar_channels + planes, config.channels, 1, bias=False),
             nn.BatchNorm2d(config.channels), nn.ReLU(inplace=True),
         )
 

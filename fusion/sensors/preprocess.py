@@ -1,4 +1,4 @@
-"""SensorSets -> SensorBatch: resize, normalise, one ego frame, padding and masks."""
+"""Readings to tensors: resized and normalised images with their intrinsics moved along, points in the ego frame."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 import torch
 
 from fusion.geometry.projection import cam_T_ego_at_reference, ref_T_lidar
-from fusion.geometry.transforms import transform_points
 from fusion.types import SensorBatch, SensorSet
 
-IMAGENET_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
-IMAGENET_STD = np.array([58.395, 57.12, 57.375], np.float32)
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+"""Mean of RGB in [0, 1] that ImageNet-trained backbones expect."""
+
+IMAGE_STD = (0.229, 0.224, 0.225)
+"""Standard deviation, as `IMAGE_MEAN`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,92 +24,131 @@ class InputConfig:
     """How readings become tensors.
 
     Attributes:
-        image_size_hw: network image, pixels. Images are scaled to this width; what is then too tall loses its top (sky), what is
-            too short is padded there.
-        max_points: points kept per cloud; a larger one is thinned evenly, whatever the order of its points.
+        image_size_hw: height and width that every image is brought to, pixels.
+        max_points: points kept of one cloud; more are thinned evenly.
+        max_range_m: points farther than this from the ego origin along x or y are cut before thinning.
     """
 
     image_size_hw: tuple[int, int] = (128, 352)
-    max_points: int = 120_000
+    max_points: int = 60000
+    max_range_m: float = 80.0
 
     def __post_init__(self) -> None:
-        if min(self.image_size_hw) < 32 or any(size % 32 for size in self.image_size_hw):
-            raise ValueError(f"image_size_hw: expected multiples of 32, got {self.image_size_hw}")
+        object.__setattr__(self, "image_size_hw", tuple(self.image_size_hw))
+        if len(self.image_size_hw) != 2 or min(self.image_size_hw) < 1:
+            raise ValueError(f"image_size_hw: expected two positive integers, got {self.image_size_hw}")
         if self.max_points < 1:
             raise ValueError(f"max_points: expected at least 1, got {self.max_points}")
+        if not self.max_range_m > 0:
+            raise ValueError(f"max_range_m: expected a positive distance, got {self.max_range_m}")
 
 
-def fit_image(image: np.ndarray, intrinsics: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Scale an image to the wanted width and cut or pad its top to the wanted height; the intrinsics move along.
+def fit_image(image: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Bring an image to a size: scaled to the width, surplus rows cut from the top (sky), missing rows added below.
 
     Args:
-        image: `(H, W, 3)` uint8.
-        intrinsics: `(3, 3)`, pixel centres at integers.
+        image: `(h, w, 3)` uint8.
+        size_hw: target (H, W).
 
     Returns:
-        `(h, w, 3)` uint8 and `(3, 3)` float64.
+        `(H, W, 3)` uint8 and `new_T_old` `(3, 3)` float64, the pixel transform with pixel centres at integer
+        coordinates: `K_new = new_T_old @ K_old`. Added rows hold the mean colour, which normalises to about zero.
     """
-    height, width = size_hw
-    scale = width / image.shape[1]
-    scaled_height = max(1, round(image.shape[0] * scale))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    scaled = cv2.resize(image, (width, scaled_height), interpolation=interpolation)
-    scale_y = scaled_height / image.shape[0]
-    # A pixel centre u of the original lies at (u + 0.5) * scale - 0.5 of the scaled image.
-    moved = np.array([[scale, 0, 0.5 * scale - 0.5], [0, scale_y, 0.5 * scale_y - 0.5], [0, 0, 1]]) @ intrinsics
-    cut = scaled_height - height
-    moved[1, 2] -= cut
-    if cut >= 0:
-        return scaled[cut:], moved
-    return np.concatenate([np.zeros((-cut, width, 3), np.uint8), scaled]), moved
+    (height, width), (new_height, new_width) = image.shape[:2], size_hw
+    scale = new_width / width
+    # Cutting whole source rows before scaling saves the work on rows that nobody sees; the vertical scale takes up the rounding.
+    used_rows = min(height, max(1, round(new_height / scale)))
+    top = height - used_rows
+    filled = new_height if top > 0 else min(new_height, max(1, round(used_rows * scale)))
+    scale_y = filled / used_rows
+    if (filled, new_width) == (used_rows, width):
+        scaled = image[top:]
+    else:
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        scaled = cv2.resize(image[top:], (new_width, filled), interpolation=method)
+    if filled < new_height:
+        padded = np.empty((new_height, new_width, 3), np.uint8)
+        padded[:filled] = scaled
+        padded[filled:] = np.round(np.array(IMAGE_MEAN) * 255).astype(np.uint8)
+        scaled = padded
+    # cv2.resize maps centres by x' = (x + 0.5) s - 0.5
+    new_T_old = np.array([
+        [scale, 0.0, 0.5 * scale - 0.5],
+        [0.0, scale_y, (0.5 - top) * scale_y - 0.5],
+        [0.0, 0.0, 1.0],
+    ])
+    return scaled, new_T_old
 
 
-def _thin(points: np.ndarray, limit: int) -> np.ndarray:
+def normalise_images(images: torch.Tensor) -> torch.Tensor:
+    """`(..., H, W, 3)` uint8 RGB -> `(..., 3, H, W)` float32 with ImageNet's mean and deviation."""
+    scale = torch.tensor([1 / (255 * s) for s in IMAGE_STD])
+    shift = torch.tensor([-m / s for m, s in zip(IMAGE_MEAN, IMAGE_STD, strict=True)])
+    channels = images.movedim(-1, -3).to(torch.float32, memory_format=torch.contiguous_format)
+    return channels.mul_(scale[:, None, None]).add_(shift[:, None, None])
+
+
+def thin_points(points: np.ndarray, limit: int) -> np.ndarray:
+    """At most `limit` rows of `(P, 5)` float32, chosen evenly by a hash of each row: the same set for any row order."""
     if len(points) <= limit:
         return points
-    order = np.lexsort(points.T[::-1])  # sorted by value, so that the choice does not depend on the order of arrival
-    return points[order[np.linspace(0, len(points) - 1, limit).astype(np.int64)]]
+    key = np.full(len(points), 0x9E3779B97F4A7C15, np.uint64)
+    for column in np.ascontiguousarray(points).view(np.uint32).T:
+        key = (key ^ column.astype(np.uint64)) * np.uint64(0xBF58476D1CE4E5B9)
+        key ^= key >> np.uint64(29)
+    return points[np.sort(np.argpartition(key, limit - 1)[:limit])]
 
 
-def to_batch(sets: Sequence[SensorSet], config: InputConfig) -> SensorBatch:
-    """Prepare instants for the network. An absent camera keeps its slot with `camera_ok` False.
+def _ego_points(sensor_set: SensorSet, config: InputConfig) -> np.ndarray:
+    """`(P, 5)` float32 points of one instant in the ego frame at the reference stamp, cut and thinned."""
+    if sensor_set.lidar is None:
+        return np.zeros((0, 5), np.float32)
+    transform, raw = ref_T_lidar(sensor_set), sensor_set.lidar.points
+    x, y, z = raw[:, :3].T.astype(np.float64)
+    points = raw.copy()
+    for row in range(3):  # written out: a matrix product may round differently with the position of the row
+        a, b, c, d = transform[row]
+        points[:, row] = x * a + y * b + z * c + d
+    inside = (np.abs(points[:, :2]) <= config.max_range_m).all(axis=1)
+    return thin_points(points if inside.all() else points[inside], config.max_points)
 
-    Rigs of different size share a batch: slots follow each rig's own order and the rest stays absent.
+
+def to_batch(sets: Sequence[SensorSet], config: InputConfig, cameras: Sequence[str] | None = None) -> SensorBatch:
+    """Preprocess instants into one padded batch.
+
+    Args:
+        sets: B instants; their rigs may differ.
+        config: sizes and limits.
+        cameras: names of the camera slots in order; the slots are each rig's own cameras in rig order when None.
+
+    Returns:
+        A batch with N = the most camera slots and P = the most points of any instant. A camera that gave nothing keeps its slot
+        with `camera_ok` False.
     """
-    if not sets:
-        raise ValueError("sets: expected at least one SensorSet, got none")
-    batch, (height, width) = len(sets), config.image_size_hw
-    slots = max(len(s.cameras) for s in sets)
-    images = torch.zeros(batch, slots, 3, height, width)
-    intrinsics = torch.eye(3).repeat(batch, slots, 1, 1)
-    cam_T_ego = torch.eye(4).repeat(batch, slots, 1, 1)
-    camera_ok = torch.zeros(batch, slots, dtype=torch.bool)
-    clouds: list[np.ndarray] = []
-    for b, sensor_set in enumerate(sets):
-        for n, reading in enumerate(sensor_set.cameras.values()):
+    slots = [list(s.cameras) if cameras is None else list(cameras) for s in sets]
+    size_b, size_n = len(sets), max((len(names) for names in slots), default=0)
+    height, width = config.image_size_hw
+    images = torch.zeros(size_b, size_n, 3, height, width)
+    intrinsics = torch.eye(3).repeat(size_b, size_n, 1, 1)
+    cam_T_ego = torch.eye(4).repeat(size_b, size_n, 1, 1)
+    camera_ok = torch.zeros(size_b, size_n, dtype=torch.bool)
+    for index, (sensor_set, names) in enumerate(zip(sets, slots, strict=True)):
+        for slot, name in enumerate(names):
+            reading = sensor_set.cameras.get(name)
             if reading is None:
                 continue
-            fitted, moved = fit_image(reading.image, reading.intrinsics, config.image_size_hw)
-            normalised = (fitted.astype(np.float32) - IMAGENET_MEAN) / IMAGENET_STD
-            images[b, n] = torch.from_numpy(normalised.transpose(2, 0, 1))
-            intrinsics[b, n] = torch.from_numpy(moved)
-            cam_T_ego[b, n] = torch.from_numpy(cam_T_ego_at_reference(sensor_set, reading))
-            camera_ok[b, n] = True
-        clouds.append(np.zeros((0, 5), np.float32) if sensor_set.lidar is None else _ego_cloud(sensor_set, config.max_points))
-    most = max(len(cloud) for cloud in clouds)
-    points = torch.zeros(batch, most, 5)
-    points_ok = torch.zeros(batch, most, dtype=torch.bool)
-    for b, cloud in enumerate(clouds):
-        points[b, : len(cloud)] = torch.from_numpy(cloud)
-        points_ok[b, : len(cloud)] = True
+            image, new_T_old = fit_image(reading.image, config.image_size_hw)
+            images[index, slot] = normalise_images(torch.from_numpy(image))
+            intrinsics[index, slot] = torch.from_numpy(new_T_old @ reading.intrinsics)
+            cam_T_ego[index, slot] = torch.from_numpy(cam_T_ego_at_reference(sensor_set, reading))
+            camera_ok[index, slot] = True
+    clouds = [_ego_points(s, config) for s in sets]
+    points = torch.zeros(size_b, max((len(c) for c in clouds), default=0), 5)
+    points_ok = torch.zeros(points.shape[:2], dtype=torch.bool)
+    for index, cloud in enumerate(clouds):
+        points[index, :len(cloud)] = torch.from_numpy(cloud)
+        points_ok[index, :len(cloud)] = True
     return SensorBatch(
         images=images, intrinsics=intrinsics, cam_T_ego=cam_T_ego, camera_ok=camera_ok, points=points, points_ok=points_ok,
-        lidar_ok=torch.tensor([s.lidar is not None for s in sets]),
+        lidar_ok=torch.tensor([s.lidar is not None for s in sets], dtype=torch.bool),
     )
-
-
-def _ego_cloud(sensor_set: SensorSet, limit: int) -> np.ndarray:
-    assert sensor_set.lidar is not None
-    cloud = _thin(sensor_set.lidar.points, limit).copy()
-    cloud[:, :3] = transform_points(ref_T_lidar(sensor_set), cloud[:, :3])
-    return cloud

@@ -156,15 +156,15 @@ def test_unwanted_sensors_are_not_read(tiny_root: Path) -> None:
 
 
 def test_unknown_names_are_refused(tiny_root: Path) -> None:
-    with pytest.raises(UserError, match="scene 'scene-9': not in .*expected one of scene-tiny"):
+    with pytest.raises(UserError, match=r"scene 'scene-9': not in .*expected one of scene-tiny"):
         NuScenesSource(tiny_root, "v1.0-tiny", ["scene-9"])
     source = NuScenesSource(tiny_root, "v1.0-tiny")
-    with pytest.raises(UserError, match="scene 'x'"):
+    with pytest.raises(UserError, match=r"scene 'x'"):
         source.tokens("x")
-    with pytest.raises(UserError, match="sample token 'x'"):
+    with pytest.raises(UserError, match=r"sample token 'x'"):
         source.load("x")
     for number in (-1, 11):
-        with pytest.raises(UserError, match="num_sweeps: got"):
+        with pytest.raises(UserError, match=r"num_sweeps: got"):
             source.load("k0", num_sweeps=number)
 
 

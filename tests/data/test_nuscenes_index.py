@@ -71,23 +71,23 @@ def test_unwritable_cache_is_no_error(tiny_root: Path, builds: list[Path], cache
 
 
 def test_wrong_version_names_the_ones_found(tiny_root: Path) -> None:
-    with pytest.raises(UserError, match="v1.0-trainval: no such folder of nuScenes tables; found v1.0-tiny"):
+    with pytest.raises(UserError, match=r"v1.0-trainval: no such folder of nuScenes tables; found v1.0-tiny"):
         load_index(tiny_root, "v1.0-trainval")
 
 
 def test_missing_and_corrupt_tables_are_named(tiny_root: Path) -> None:
     path = tiny_root / VERSION / "ego_pose.json"
     path.write_text(path.read_text()[:30])
-    with pytest.raises(UserError, match="ego_pose.json: not valid JSON"):
+    with pytest.raises(UserError, match=r"ego_pose.json: not valid JSON"):
         load_index(tiny_root, VERSION)
     path.unlink()
-    with pytest.raises(UserError, match="ego_pose.json: table not found; extract"):
+    with pytest.raises(UserError, match=r"ego_pose.json: table not found; extract"):
         load_index(tiny_root, VERSION)
 
 
 def test_missing_calibration_record_is_named(tiny_root: Path) -> None:
     _write(tiny_root, "calibrated_sensor", [r for r in _read(tiny_root, "calibrated_sensor") if r["token"] != "cc"])
-    with pytest.raises(UserError, match="calibrated_sensor.json: record cc not found, which sample_data c0 names"):
+    with pytest.raises(UserError, match=r"calibrated_sensor.json: record cc not found, which sample_data c0 names"):
         load_index(tiny_root, VERSION)
 
 
@@ -98,16 +98,16 @@ def test_missing_calibration_record_is_named(tiny_root: Path) -> None:
 ])
 def test_malformed_calibration_is_named(tiny_root: Path, change: dict[str, Any]) -> None:
     _write(tiny_root, "calibrated_sensor", [{**r, **(change if r["token"] == "cc" else {})} for r in _read(tiny_root, "calibrated_sensor")])
-    with pytest.raises(UserError, match="calibrated_sensor.json: record cc.*expected"):
+    with pytest.raises(UserError, match=r"calibrated_sensor.json: record cc.*expected"):
         load_index(tiny_root, VERSION)
 
 
 def test_missing_pose_and_missing_field_are_named(tiny_root: Path) -> None:
     poses = _read(tiny_root, "ego_pose")
     _write(tiny_root, "ego_pose", poses[1:])
-    with pytest.raises(UserError, match="ego_pose.json: record p0 not found"):
+    with pytest.raises(UserError, match=r"ego_pose.json: record p0 not found"):
         load_index(tiny_root, VERSION)
     _write(tiny_root, "ego_pose", poses)
     _write(tiny_root, "sample_data", [{k: v for k, v in r.items() if k != "filename"} for r in _read(tiny_root, "sample_data")])
-    with pytest.raises(UserError, match="sample_data.json: a record lacks or garbles 'filename'"):
+    with pytest.raises(UserError, match=r"sample_data.json: a record lacks or garbles 'filename'"):
         load_index(tiny_root, VERSION)

@@ -43,7 +43,7 @@ def test_truncated_image_is_refused(tmp_path: Path, suffix: str, keep: float) ->
     _image(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(BadSensorData, match=f"a.{suffix}: truncated image"):
+    with pytest.raises(BadSensorData, match=rf"a.{suffix}: truncated image"):
         read_image(path)
 
 
@@ -58,7 +58,7 @@ def test_not_an_image(tmp_path: Path, content: bytes | None, message: str) -> No
 
 def test_image_of_another_size_is_refused(tmp_path: Path) -> None:
     _image(tmp_path / "a.png")
-    with pytest.raises(BadSensorData, match="48x32 pixels, its calibration is for 1600x900"):
+    with pytest.raises(BadSensorData, match=r"48x32 pixels, its calibration is for 1600x900"):
         read_image(tmp_path / "a.png", expected_hw=(900, 1600))
 
 
@@ -72,12 +72,12 @@ def test_bad_points_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     for content, message in ((b"", "empty file"), (b"\0" * 41, "41 bytes is not a multiple of 20")):
         path.write_bytes(content)
-        with pytest.raises(BadSensorData, match=f"a.bin: {message}"):
+        with pytest.raises(BadSensorData, match=rf"a.bin: {message}"):
             read_points_bin(path, 5)
     points = np.zeros((4, 5), np.float32)
     points[1, 2], points[3, 0] = np.nan, np.inf
     points.tofile(path)
-    with pytest.raises(BadSensorData, match="2 of 4 points hold NaN"):
+    with pytest.raises(BadSensorData, match=r"2 of 4 points hold NaN"):
         read_points_bin(path, 5)
 
 

@@ -1,0 +1,45 @@
+"""`bevduet train`: train a named config on a data set."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = """examples:
+  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano
+  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano --resume
+  bevduet train --config nano --dataroot data/nuscenes --version v1.0-mini --scenes scene-0061,scene-0103 \\
+      --set train.epochs=2 --set train.lr=5e-4 --devices 2 --out runs/small
+"""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add the `train` subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "train", help="train a network", description="Train a network; writes model.safetensors, last.ckpt and a CSV log.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="name of a shipped config, or a YAML file")
+    parser.add_argument("--dataroot", required=True, type=Path, help="folder of the data set")
+    parser.add_argument("--version", required=True, help="nuScenes version such as v1.0-trainval, or kitti, or dgp")
+    parser.add_argument("--scenes", help="comma-separated scene names (default: all)")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs, or CPU processes without a GPU (default 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="sets", help="override, as train.epochs=2")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train as the arguments say; returns the exit code."""
+    from fusion.data.open import open_source
+    from fusion.train.recipe import load_recipe
+    from fusion.train.run import train
+
+    recipe = load_recipe(args.config, args.sets)
+    scenes = [name for name in args.scenes.split(",") if name] if args.scenes else None
+    source = open_source(args.dataroot, args.version, scenes)
+    path = train(recipe, source, args.out, resume=args.resume, devices=args.devices)
+    print(f"wrote {path} and {path.with_suffix('.yaml')}")
+    return 0

@@ -1,0 +1,136 @@
+"""Settings of training, without Lightning: reading a config never costs the import of a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fusion.types import DETECTION_CLASSES
+
+
+def _check_range(name: str, value: tuple[float, float], low: float) -> None:
+    if not low <= value[0] <= value[1]:
+        raise ValueError(f"{name}: expected (min, max) with {low} <= min <= max, got {value}")
+
+
+def _check_probability(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name}: expected a probability in [0, 1], got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of each training sample. Calibration and ground truth move along with the data.
+
+    Attributes:
+        bev_flip: probability of each of the two mirrorings (left/right and front/back) of the ego frame.
+        bev_rotate_rad: the ego frame is turned about z by an angle in [-x, x].
+        bev_scale: (min, max) factor on all lengths of the ego frame.
+        image_resize: (min, max) zoom about the image centre.
+        image_shift: the zoomed image is moved by up to this fraction of its width and height.
+        image_flip: probability of mirroring each image.
+        paste: class name -> at most how many objects of that class to paste into a cloud. Pasted objects have points and no
+            pixels, so a sample that gets any is trained with its cameras absent: no camera is taught to see what is not there.
+        paste_probability: how many of the samples are pasted into (and lose their cameras).
+    """
+
+    bev_flip: float = 0.5
+    bev_rotate_rad: float = 0.3925
+    bev_scale: tuple[float, float] = (0.95, 1.05)
+    image_resize: tuple[float, float] = (0.94, 1.11)
+    image_shift: float = 0.05
+    image_flip: float = 0.5
+    paste: Mapping[str, int] = field(default_factory=dict)
+    paste_probability: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("bev_flip", "image_flip", "paste_probability"):
+            _check_probability(name, getattr(self, name))
+        _check_range("bev_scale", self.bev_scale, 0.1)
+        _check_range("image_resize", self.image_resize, 0.1)
+        if self.bev_rotate_rad < 0 or self.image_shift < 0:
+            raise ValueError(f"bev_rotate_rad, image_shift: expected >= 0, got {self.bev_rotate_rad}, {self.image_shift}")
+        for name, count in self.paste.items():
+            if name not in DETECTION_CLASSES or count < 0:
+                raise ValueError(f"paste: expected class names of {list(DETECTION_CLASSES)} with counts >= 0, got {name}: {count}")
+
+    @classmethod
+    def none(cls) -> AugmentConfig:
+        """No augmentation at all."""
+        return cls(bev_flip=0.0, bev_rotate_rad=0.0, bev_scale=(1.0, 1.0), image_resize=(1.0, 1.0), image_shift=0.0,
+                   image_flip=0.0, paste={}, paste_probability=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorDropoutConfig:
+    """How often sensors are withheld in training, so that the network learns every state it is asked to answer in.
+
+    Attributes:
+        cameras: probability of withholding all cameras.
+        lidar: probability of withholding the LiDAR (never together with all cameras).
+        one_camera: probability of withholding one random camera where the cameras stay.
+    """
+
+    cameras: float = 0.2
+    lidar: float = 0.2
+    one_camera: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("cameras", "lidar", "one_camera"):
+            _check_probability(name, getattr(self, name))
+        if self.cameras + self.lidar > 1:
+            raise ValueError(f"cameras + lidar: expected at most 1 (they exclude each other), got {self.cameras + self.lidar}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the (balanced) samples.
+        batch_size: samples per step and device.
+        lr: peak learning rate of AdamW.
+        weight_decay: AdamW's decay of matrices and kernels (biases and norms are not decayed).
+        schedule: "one_cycle" warms up from a tenth of `lr` and anneals to nearly zero; "cosine" only anneals after the warm-up.
+        warmup: fraction of all steps spent warming up.
+        precision: "bf16-mixed" pays on hardware with bf16 arithmetic only; "32-true" elsewhere.
+        clip_norm: gradients are clipped to this norm.
+        ema_decay: decay of the averaged weights that are exported; 0 exports the raw weights.
+        seed: of initialisation, order, augmentation and dropout of sensors.
+        workers: loader processes; 0 loads in the training process. Results do not depend on it.
+        class_balanced: draw samples so that rare classes are seen as often as frequent ones.
+        repeats: how often an epoch passes over the data; for data sets of a few samples, where an epoch would be one step.
+        cache: keep converted samples in memory; only for data sets that fit. Sweeps, images and points are then read once.
+        min_lidar_pts: boxes with fewer LiDAR points are not taught (unknown counts are).
+        log_every: steps between two lines of the log.
+    """
+
+    epochs: int = 20
+    batch_size: int = 4
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: Literal["one_cycle", "cosine"] = "one_cycle"
+    warmup: float = 0.3
+    precision: Literal["bf16-mixed", "32-true"] = "32-true"
+    clip_norm: float = 10.0
+    ema_decay: float = 0.999
+    seed: int = 0
+    workers: int = 0
+    class_balanced: bool = True
+    repeats: int = 1
+    cache: bool = False
+    min_lidar_pts: int = 1
+    log_every: int = 10
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    dropout: SensorDropoutConfig = field(default_factory=SensorDropoutConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "repeats", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.lr <= 0 or self.clip_norm <= 0 or self.weight_decay < 0 or self.workers < 0:
+            raise ValueError(f"lr, clip_norm: expected > 0 and weight_decay, workers: >= 0, got {self.lr}, {self.clip_norm}, "
+                             f"{self.weight_decay}, {self.workers}")
+        if not 0 <= self.ema_decay < 1 or not 0 <= self.warmup < 1:
+            raise ValueError(f"ema_decay, warmup: expected in [0, 1), got {self.ema_decay}, {self.warmup}")

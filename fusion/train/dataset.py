@@ -1,0 +1,146 @@
+"""Training samples: read, converted, pasted into, withheld and augmented, each by a random generator of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from fusion.data.source import SceneSource
+from fusion.errors import UserError
+from fusion.model import ModelConfig
+from fusion.sensors.preprocess import to_batch
+from fusion.train.augment_bev import draw_bev_transform, transform_batch, transform_ground_truth
+from fusion.train.augment_image import augment_images
+from fusion.train.config import SensorDropoutConfig, TrainConfig
+from fusion.train.paste import ObjectBank, paste
+from fusion.train.sample_key import SampleKey
+from fusion.types import GroundTruth, SensorBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainBatch:
+    """Attributes: `sensors` of B samples and their `truth`, B entries."""
+
+    sensors: SensorBatch
+    truth: list[GroundTruth]
+
+    def pin_memory(self) -> TrainBatch:
+        """Called by the data loader."""
+        return TrainBatch(sensors=self.sensors.pin_memory(), truth=self.truth)
+
+    def to(self, device: torch.device | str, **_: object) -> TrainBatch:
+        """The sensors on another device; the truth stays in NumPy."""
+        return TrainBatch(sensors=self.sensors.to(device), truth=self.truth)
+
+
+def collate(samples: Sequence[TrainBatch]) -> TrainBatch:
+    """Join batches whose images have one size; fewer cameras or points than the most are padded as absent."""
+    parts = [s.sensors for s in samples]
+    cameras = max(p.images.shape[1] for p in parts)
+    points = max(p.points.shape[1] for p in parts)
+
+    def pad(value: Tensor, size: int) -> Tensor:
+        return F.pad(value, [0, 0] * (value.dim() - 2) + [0, size - value.shape[1]])
+
+    def pad_identity(value: Tensor) -> Tensor:
+        padded = pad(value, cameras)
+        padded[:, value.shape[1]:] = torch.eye(value.shape[-1])
+        return padded
+
+    sensors = SensorBatch(
+        images=torch.cat([pad(p.images, cameras) for p in parts]),
+        intrinsics=torch.cat([pad_identity(p.intrinsics) for p in parts]),
+        cam_T_ego=torch.cat([pad_identity(p.cam_T_ego) for p in parts]),
+        camera_ok=torch.cat([pad(p.camera_ok, cameras) for p in parts]),
+        points=torch.cat([pad(p.points, points) for p in parts]),
+        points_ok=torch.cat([pad(p.points_ok, points) for p in parts]),
+        lidar_ok=torch.cat([p.lidar_ok for p in parts]),
+    )
+    return TrainBatch(sensors=sensors, truth=[t for s in samples for t in s.truth])
+
+
+def drop_sensors(batch: SensorBatch, config: SensorDropoutConfig, rng: np.random.Generator) -> SensorBatch:
+    """One sample with sensors withheld at random; the last modality present always stays."""
+    state, single, chosen = rng.random(), rng.random(), rng.random()
+    present = batch.camera_ok[0].nonzero().flatten()
+    lidar = bool(batch.lidar_ok[0])
+    if state < config.cameras and lidar:
+        return batch.drop(cameras=torch.ones_like(batch.camera_ok))
+    if config.cameras <= state < config.cameras + config.lidar and len(present):
+        batch = batch.drop(lidar=torch.ones_like(batch.lidar_ok))
+    if single < config.one_camera and len(present) > 1:
+        mask = torch.zeros_like(batch.camera_ok)
+        mask[0, present[int(chosen * len(present))]] = True
+        batch = batch.drop(cameras=mask)
+    return batch
+
+
+class TrainDataset(Dataset[TrainBatch]):
+    """The annotated samples of a source.
+
+    Items are asked for by `SampleKey` (epoch, place, index): the same key gives the same sample in whatever process.
+    """
+
+    def __init__(self, source: SceneSource, model: ModelConfig, train: TrainConfig) -> None:
+        """Reads all ground truth once and, if pasting is on, all clouds.
+
+        Raises:
+            UserError: the source holds no annotated sample.
+        """
+        self._source, self._model, self._train = source, model, train
+        tokens = [token for scene in source.scenes() for token in source.tokens(scene)]
+        truths = [(token, source.ground_truth(token)) for token in tokens]
+        self._samples = [(token, self._teachable(truth)) for token, truth in truths if truth is not None]
+        if not self._samples:
+            raise UserError(f"training data: none of {len(tokens)} samples has annotations; choose a version with annotations")
+        self._converted: dict[int, SensorBatch] = {}
+        self._bank = ObjectBank()
+        if train.augment.paste and train.augment.paste_probability > 0:
+            for token, truth in self._samples:
+                self._fill_bank(token, truth)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @property
+    def labels(self) -> list[np.ndarray]:
+        """Per sample, the class indices of its boxes."""
+        return [truth.labels for _, truth in self._samples]
+
+    def __getitem__(self, key: SampleKey) -> TrainBatch:
+        rng = key.rng(self._train.seed)
+        _, truth = self._samples[key.index]
+        sensors = self._sensors(key.index)
+        config = self._train.augment
+        if rng.random() < config.paste_probability and len(self._bank):
+            sensors, truth = paste(sensors, truth, self._bank.draw(truth, config.paste, rng))
+        sensors = drop_sensors(sensors, self._train.dropout, rng)
+        sensors = augment_images(sensors, config, rng)
+        new_T_ego = draw_bev_transform(config, rng)
+        if not np.array_equal(new_T_ego, np.eye(4)):
+            sensors, truth = transform_batch(sensors, new_T_ego), transform_ground_truth(truth, new_T_ego)
+        return TrainBatch(sensors=sensors, truth=[truth])
+
+    def _sensors(self, index: int) -> SensorBatch:
+        if index in self._converted:
+            return self._converted[index]
+        token, _ = self._samples[index]
+        sensors = to_batch([self._source.load(token, num_sweeps=self._model.num_sweeps)], self._model.input)
+        if self._train.cache:
+            self._converted[index] = sensors
+        return sensors
+
+    def _teachable(self, truth: GroundTruth) -> GroundTruth:
+        return truth.select((truth.num_lidar_pts >= self._train.min_lidar_pts) | (truth.num_lidar_pts < 0))
+
+    def _fill_bank(self, token: str, truth: GroundTruth) -> None:
+        readings = self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=False)
+        sensors = to_batch([readings], self._model.input)
+        points = sensors.points[0][sensors.points_ok[0]].numpy()
+        self._bank.add(points, truth, dict.fromkeys(self._train.augment.paste, 2000))

@@ -1,0 +1,80 @@
+"""The Lightning module: one step of training, the optimiser and its schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from fusion.network import build_network
+from fusion.train.config import TrainConfig
+from fusion.train.dataset import TrainBatch, TrainDataset, collate
+from fusion.train.recipe import Recipe
+from fusion.train.sampler import TrainSampler, balanced_counts
+
+
+def lr_factor(step: int, total: int, config: TrainConfig) -> float:
+    """The learning rate of a step as a fraction of the peak."""
+    warmup = max(round(config.warmup * total), 1 if config.warmup else 0)
+    if step < warmup:
+        rise = (step + 1) / warmup
+        return 0.1 + 0.9 * (0.5 - 0.5 * math.cos(math.pi * rise)) if config.schedule == "one_cycle" else rise
+    fall = min((step - warmup) / max(total - warmup, 1), 1.0)
+    return 1e-3 + (1 - 1e-3) * (0.5 + 0.5 * math.cos(math.pi * fall))
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Kernels and matrices with decay; biases, norms and other vectors without."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return [{"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
+            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0}]
+
+
+class TrainModule(L.LightningModule):
+    """Trains `network` on a `TrainDataset`."""
+
+    def __init__(self, recipe: Recipe, dataset: TrainDataset) -> None:
+        super().__init__()
+        self.recipe, self.dataset = recipe, dataset
+        torch.manual_seed(recipe.train.seed)
+        self.network = build_network(recipe.model.network)
+        self.network.load_pretrained()  # a resumed run then overwrites it
+
+    def on_train_epoch_start(self) -> None:
+        """Random layers draw by epoch and device, so that a resumed epoch draws what the uninterrupted one would."""
+        torch.manual_seed(self.recipe.train.seed + 1_000_003 * self.current_epoch + 7919 * self.global_rank)
+
+    def training_step(self, batch: TrainBatch, batch_idx: int) -> Tensor:
+        """The loss of one batch; its parts are logged."""
+        losses = self.network.loss(batch.sensors, batch.truth)
+        total = torch.stack(list(losses.values())).sum()
+        size = len(batch.truth)
+        self.log("loss", total.detach(), prog_bar=True, batch_size=size)
+        self.log_dict({f"loss_{name}": value.detach() for name, value in losses.items()}, batch_size=size)
+        return total
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with the recipe's schedule, stepped at every step."""
+        config = self.recipe.train
+        optimizer = torch.optim.AdamW(parameter_groups(self.network, config.weight_decay), lr=config.lr)
+        total = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, total, config))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def train_dataloader(self) -> DataLoader[TrainBatch]:
+        """Batches of this device's share of the epoch."""
+        config = self.recipe.train
+        labels = self.dataset.labels
+        classes = len(self.recipe.model.network.classes)
+        counts = balanced_counts(labels, classes) if config.class_balanced else np.ones(len(labels))
+        sampler = TrainSampler(counts * config.repeats, config.seed, self.trainer.global_rank, self.trainer.world_size)
+        return DataLoader(
+            self.dataset, batch_size=config.batch_size, sampler=sampler, collate_fn=collate, num_workers=config.workers,
+            drop_last=len(sampler) >= config.batch_size, persistent_workers=config.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )

@@ -1,0 +1,125 @@
+"""One training run: builds the trainer, resumes, exports."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+
+from fusion.checkpoint import save_checkpoint
+from fusion.data.source import SceneSource
+from fusion.errors import UserError
+from fusion.train.dataset import TrainDataset
+from fusion.train.ema import EmaCallback
+from fusion.train.module import TrainModule
+from fusion.train.recipe import Recipe
+
+MODEL_FILE = "model.safetensors"
+RESUME_FILE = "last.ckpt"
+
+
+class ExportCallback(L.Callback):
+    """Writes the averaged weights as `model.safetensors` after each epoch, on the first device."""
+
+    def __init__(self, path: Path, recipe: Recipe, ema: EmaCallback | None) -> None:
+        self._path, self._recipe, self._ema = path, recipe, ema
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Trainer hook."""
+        assert isinstance(pl_module, TrainModule)
+        if trainer.is_global_zero:
+            self.export(pl_module)
+
+    def export(self, module: TrainModule) -> None:
+        """Write the checkpoint now."""
+        extra = {"train": self._recipe.train}
+        if self._ema is None:
+            save_checkpoint(self._path, module.network, self._recipe.model, extra)
+            return
+        with self._ema.applied_to(module.network):
+            save_checkpoint(self._path, module.network, self._recipe.model, extra)
+
+
+class StopAfter(L.Callback):
+    """Ends the run after an epoch, its schedule unchanged, so that it can be resumed."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Trainer hook."""
+        if trainer.current_epoch + 1 >= self._epochs:
+            trainer.should_stop = True
+
+
+def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = False, devices: int = 1,
+          stop_after_epochs: int | None = None, progress: bool = True) -> Path:
+    """Train, and leave in `out`: `model.safetensors` + `.yaml` (averaged weights), `last.ckpt` (to resume), `log/` (CSV).
+
+    Args:
+        recipe: what and how.
+        source: training data.
+        out: folder of the run.
+        resume: go on from `last.ckpt`; the losses are those the uninterrupted run would have had.
+        devices: GPUs, or processes on the CPU where there is no GPU; more than one trains by DDP, `batch_size` samples each.
+        stop_after_epochs: end early, to be resumed; the schedule stays that of `recipe.train.epochs`.
+        progress: show a progress bar.
+
+    Returns:
+        The exported model.
+
+    Raises:
+        UserError: nothing to resume, a run exists and is not to be resumed, or more GPUs wanted than there are.
+    """
+    config, last = recipe.train, out / RESUME_FILE
+    if resume and not last.is_file():
+        raise UserError(f"--resume: {last} does not exist; start without --resume, or give the --out of an earlier run")
+    if devices < 1 or (torch.cuda.is_available() and devices > torch.cuda.device_count()):
+        raise UserError(f"--devices {devices}: expected 1 to {max(torch.cuda.device_count(), 1)}")
+    out.mkdir(parents=True, exist_ok=True)
+    module = TrainModule(recipe, TrainDataset(source, recipe.model, config))
+    ema = EmaCallback(config.ema_decay) if config.ema_decay > 0 else None
+    export = ExportCallback(out / MODEL_FILE, recipe, ema)
+    # The resume file has one owner: it is replaced after every epoch, and exactly one exists.
+    keep = ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, monitor=None, enable_version_counter=False,
+                           save_on_train_epoch_end=True)
+    callbacks: list[L.Callback] = [*([ema] if ema else []), export, LearningRateMonitor("step"), keep]
+    if stop_after_epochs is not None:
+        callbacks.append(StopAfter(stop_after_epochs))
+    on_gpu = torch.cuda.is_available()
+    # Withheld sensors leave whole encoders without a gradient in a step, hence find_unused_parameters.
+    strategy: str | Strategy = "auto" if devices == 1 else DDPStrategy(
+        find_unused_parameters=True, process_group_backend="nccl" if on_gpu else "gloo")
+    with warnings.catch_warnings():
+        for text in (".*does not have many workers.*", ".*tensorboardX.*", ".*Checkpoint directory.*", ".*number of training batches.*"):
+            warnings.filterwarnings("ignore", text)
+        trainer = L.Trainer(
+            accelerator="gpu" if on_gpu else "cpu", devices=devices, strategy=strategy, precision=config.precision,
+            max_epochs=config.epochs, gradient_clip_val=config.clip_norm, callbacks=callbacks,
+            logger=CSVLogger(str(out), name="log"), log_every_n_steps=config.log_every, use_distributed_sampler=False,
+            enable_progress_bar=progress, enable_model_summary=False, default_root_dir=str(out),
+        )
+        _fit(trainer, module, last if resume else None)
+    if trainer.is_global_zero:
+        export.export(module)
+    return out / MODEL_FILE
+
+
+def _fit(trainer: Any, module: TrainModule, resume_from: Path | None) -> None:
+    if resume_from is None:
+        trainer.fit(module)
+        return
+    try:
+        trainer.fit(module, ckpt_path=str(resume_from), weights_only=True)
+    except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(s in str(error) for s in ("PytorchStreamReader", "state_dict", "archive")):
+            raise
+        line = " ".join(str(error).split())[:200]
+        raise UserError(f"{resume_from}: cannot be resumed with this config ({line}); train anew in another --out") from None

@@ -1,0 +1,66 @@
+"""Checkpoints: what is saved comes back; what is broken is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from fusion.checkpoint import load_checkpoint, resolve_model, save_checkpoint
+from fusion.errors import UserError
+from fusion.model import ModelConfig, load_model_config
+from fusion.network import build_network
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ModelConfig]:
+    config = load_model_config("nano")
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("checkpoint") / "net.safetensors"
+    save_checkpoint(path, build_network(config.network), config, {"train": {"seed": 7}})
+    return path, config
+
+
+def test_round_trip(saved: tuple[Path, ModelConfig]) -> None:
+    path, config = saved
+    network, loaded = load_checkpoint(path)
+    assert loaded == config and not network.training
+    torch.manual_seed(0)
+    expected = build_network(config.network).state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in network.state_dict().items())
+    document = yaml.safe_load(path.with_suffix(".yaml").read_text())
+    assert document["train"] == {"seed": 7} and "network" in document["model"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["net.safetensors", "net.yaml"]
+
+
+def test_corrupt_weights_are_named(saved: tuple[Path, ModelConfig], tmp_path: Path) -> None:
+    source, _ = saved
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(source.read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"broken.yaml: missing"):
+        load_checkpoint(broken)
+    (tmp_path / "broken.yaml").write_text(source.with_suffix(".yaml").read_text())
+    with pytest.raises(UserError, match=r"broken.safetensors: not a readable safetensors file"):
+        load_checkpoint(broken)
+
+
+def test_weights_of_another_config_are_refused(saved: tuple[Path, ModelConfig], tmp_path: Path) -> None:
+    source, _ = saved
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(source.read_bytes())
+    document = yaml.safe_load(source.with_suffix(".yaml").read_text())
+    document["model"]["network"]["camera"] = None
+    other.with_suffix(".yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(UserError, match="weights do not fit other.yaml"):
+        load_checkpoint(other)
+
+
+def test_unknown_names_say_what_exists() -> None:
+    with pytest.raises(UserError, match="no such weights"):
+        resolve_model("nanoo")
+    with pytest.raises(UserError, match="unknown name; did you mean 'nano'"):
+        load_model_config("nanoo")
+    with pytest.raises(UserError, match="unknown key; did you mean 'network'"):
+        load_model_config("nano", ["model.netwrok.camera=null"])

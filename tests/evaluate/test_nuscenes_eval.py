@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusion.errors import UserError
+from fusion.evaluate.nuscenes_eval import Evaluation, score_detections, write_metrics
+from fusion.evaluate.report import headline, table, write_report
+from fusion.evaluate.submission import META_KEYS, SubmissionWriter
+
+VERSION = "v1.0-mini"
+
+
+@pytest.fixture(scope="module")
+def golden(shared_data: Path) -> Path:
+    return shared_data / "golden_scene0523"
+
+
+@pytest.fixture(scope="module")
+def evaluation(scene0523: Path, golden: Path) -> Evaluation:
+    return score_detections(scene0523, VERSION, ["scene-0523"], golden / "det.json")
+
+
+def test_golden_metrics_exactly(evaluation: Evaluation, golden: Path, tmp_path: Path) -> None:
+    write_metrics(evaluation, tmp_path)
+    summary = json.loads((tmp_path / "metrics_summary.json").read_text())
+    expected = json.loads((golden / "det_metrics_summary.json").read_text())
+    assert summary.pop("eval_time") >= 0
+    expected.pop("eval_time")
+    assert json.dumps(summary, indent=2) == json.dumps(expected, indent=2)  # as text: NaN is not equal to itself
+    assert (summary["mean_ap"], summary["nd_score"]) == (0.5631315698895427, 0.6480849924108296)
+    assert (tmp_path / "metrics_details.json").read_text() == (golden / "det_metrics_details.json").read_text()
+
+
+def test_report(evaluation: Evaluation, tmp_path: Path) -> None:
+    write_report(evaluation, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ap.png", "precision_recall.png", "report.md"]
+    text = (tmp_path / "report.md").read_text()
+    assert "mAP 0.563  NDS 0.648" in text
+    assert "40 keyframes of scene-0523. The results say they rest on: lidar." in text
+
+
+def test_table_columns_line_up(evaluation: Evaluation) -> None:
+    lines = table(evaluation.summary, evaluation.ground_truth).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines) == 2 + 10 + 1
+    assert lines[-1].split("|")[1].strip() == "mean"
+    assert headline(evaluation.summary) == "mAP 0.563  NDS 0.648"
+
+
+def test_no_boxes_at_all_score_zero(scene0523: Path, golden: Path, tmp_path: Path) -> None:
+    with SubmissionWriter(tmp_path / "r.json") as writer:
+        for token in json.loads((golden / "det.json").read_text())["results"]:
+            writer.add(token, [])
+    evaluation = score_detections(scene0523, VERSION, None, tmp_path / "r.json")
+    assert evaluation.summary["mean_ap"] == 0
+    write_report(evaluation, tmp_path / "out")  # plots without a single curve point
+
+
+def submission(path: Path, tokens: list[str]) -> Path:
+    results: dict[str, Any] = {token: [] for token in tokens}
+    path.write_text(json.dumps({"meta": dict.fromkeys(META_KEYS, False), "results": results}))
+    return path
+
+
+def test_missing_and_unknown_samples_are_counted(scene0523: Path, golden: Path, tmp_path: Path) -> None:
+    tokens = list(json.loads((golden / "det.json").read_text())["results"])
+    with pytest.raises(UserError, match=f"1 of 40 samples are missing, for example {tokens[3]}.*write the file again"):
+        score_detections(scene0523, VERSION, None, submission(tmp_path / "r.json", tokens[:3] + tokens[4:]))
+    with pytest.raises(UserError, match="1 samples are unknown to these tables, for example nobody"):
+        score_detections(scene0523, VERSION, None, submission(tmp_path / "r.json", [*tokens, "nobody"]))
+
+
+@pytest.mark.parametrize(("version", "scenes", "message"), [
+    ("v1.0-trainval", None, r"no nuScenes tables there; --version can be \['v1.0-mini'\]"),
+    (VERSION, ["scene-0532"], "scene 'scene-0532': unknown; did you mean 'scene-0523'"),
+    (VERSION, ["val"], "split 'val': 149 of its 150 scenes are not in these tables"),
+    (VERSION, [], "expected at least one scene name"),
+])
+def test_bad_scenes_and_versions(scene0523: Path, golden: Path, version: str, scenes: list[str] | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        score_detections(scene0523, version, scenes, golden / "det.json")
+
+
+def test_broken_tables_are_one_line(golden: Path, tmp_path: Path) -> None:
+    (tmp_path / VERSION).mkdir()
+    (tmp_path / VERSION / "scene.json").write_text("[")
+    with pytest.raises(UserError, match="tables cannot be loaded") as caught:
+        score_detections(tmp_path, VERSION, None, golden / "det.json")
+    assert "\n" not in str(caught.value)
