@@ -86,8 +86,8 @@ class PillarEncoder(nn.Module):
             return features.new_zeros(len(features), self.config.channels)
         encoded = F.relu(self._normalise(self.linear(rows)))
         # ReLU output is >= 0 and every pillar has a point: starting from zeros changes no maximum.
-        owner = torch.repeat_interleave(mask.sum(dim=1))
-        return encoded.new_zeros(len(mask), encoded.shape[1]).index_reduce(0, owner, encoded, "amax")
+        owner = torch.repeat_interleave(mask.sum(dim=1))[:, None].expand_as(encoded)
+        return encoded.new_zeros(len(mask), encoded.shape[1]).scatter_reduce(0, owner, encoded, "amax")
 
     def _normalise(self, rows: Tensor) -> Tensor:
         if self.training and len(rows) > 1:

@@ -45,7 +45,7 @@ def import_spconv() -> Any:
         import spconv.pytorch as spconv  # type: ignore[import-untyped]
         from spconv.pytorch import ops  # type: ignore[import-untyped]
     except ImportError:
-        raise UserError("lidar.kind voxels: spconv is not installed; run `pip install bevduet[voxels]` or use kind: pillars") from None
+        raise UserError("lidar.kind voxels: spconv is not installed; run `pip install bevduet[sparse]` or use kind: pillars") from None
     if not torch.cuda.is_available():
         ops.get_current_stream = lambda: 0  # its backward asks for CUDA's stream on the CPU as well, where there is none
     return spconv

