@@ -83,12 +83,13 @@ def test_readme_commands_parse() -> None:
             parser.parse_args(arguments)  # an unknown flag raises SystemExit
 
 
-REAL = {"data/nuscenes": "nuscenes_scene0523", "data/dgp_scene": "dgp_tri/test_scene", "scene-0103": "scene-0523",
+REAL = {"data/nuscenes": "nuscenes_scene0523", "data/dgp_scene": "dgp_tri/test_scene/scene_01", "scene-0103": "scene-0523",
         "out/perceive/results_nusc.json": "golden_scene0523/det.json"}
 """What stands in for the README's placeholders."""
 
 
-@pytest.mark.parametrize("start", ["bevduet --help", "bevduet show-config", "bevduet evaluate", "bevduet perceive --dataroot data/dgp_scene"])
+@pytest.mark.parametrize("start", ["bevduet --help", "bevduet show-config", "bevduet evaluate",
+                                   "bevduet perceive --dataroot data/dgp_scene"])
 def test_readme_commands_run(start: str, shared_data: Path, tmp_path: Path) -> None:
     """One of each kind; those that need trained weights or the whole data set are only parsed, above."""
     (command,) = [c for c in readme_commands() if c.startswith(start)]

@@ -26,8 +26,8 @@ class DgpSource:
     """One DGP scene folder (`scene_*.json`, `calibration/`, `point_cloud/`, `rgb/` ...).
 
     Ego frame: DGP's vehicle frame (x forward, y left, z up, on the ground), to which the calibration's extrinsics refer. A
-    datum's pose is global_T_sensor, so global_T_ego = global_T_sensor @ inverse(ego_T_sensor). The reference is the LiDAR's stamp.
-    Tokens are "<scene>/<index>", such as "scene_01/000000". Boxes are given in the LiDAR's frame.
+    datum's pose is global_T_sensor, so global_T_ego = global_T_sensor @ inverse(ego_T_sensor). The reference is the
+    LiDAR's stamp. Tokens are "<scene>/<index>", such as "scene_01/000000". Boxes are given in the LiDAR's frame.
 
     Args:
         scene_dir: the scene's folder; its name is the scene's name.
@@ -124,7 +124,8 @@ class DgpSource:
         path = self.folder / "calibration" / f"{key}.json"
         rig = _read_json(path)
         try:
-            return {name: (_pose(extrinsics), np.array([[k["fx"], k["skew"], k["cx"]], [0, k["fy"], k["cy"]], [0, 0, 1]], np.float64))
+            return {name: (_pose(extrinsics),
+                           np.array([[k["fx"], k["skew"], k["cx"]], [0, k["fy"], k["cy"]], [0, 0, 1]], np.float64))
                     for name, extrinsics, k in zip(rig["names"], rig["extrinsics"], rig["intrinsics"], strict=True)}
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: a record lacks or garbles {error}; restore the calibration file") from None
@@ -139,7 +140,8 @@ class DgpSource:
     def _extrinsics(self, token: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         rig = self._calibration[self._calibration_key[token]]
         if name not in rig:
-            raise UserError(f"{self.folder}/calibration/{self._calibration_key[token]}.json: no sensor {name!r}; found {', '.join(rig)}")
+            path = self.folder / "calibration" / f"{self._calibration_key[token]}.json"
+            raise UserError(f"{path}: no sensor {name!r}; found {', '.join(rig)}")
         return rig[name]
 
     def _global_T_ego(self, token: str, datum: Record) -> np.ndarray:
@@ -158,8 +160,8 @@ class DgpSource:
             log.add(name, error)
             return None
         ego_T_cam, intrinsics = self._extrinsics(token, name)
-        return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=ego_T_cam, stamp_ns=_stamp_ns(datum["id"]["timestamp"]),
-                             global_T_ego=self._global_T_ego(token, datum))
+        return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=ego_T_cam,
+                             stamp_ns=_stamp_ns(datum["id"]["timestamp"]), global_T_ego=self._global_T_ego(token, datum))
 
     def _cloud(self, token: str, datum: Record | None, log: WarningLog) -> LidarReading | None:
         if datum is None:
@@ -210,6 +212,7 @@ def _pose(record: Record) -> np.ndarray:
 
 def _stamp_ns(text: str) -> int:
     """Nanoseconds since 1970 of "2463-05-15T00:38:58.203752Z", exactly."""
-    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ"
+    moment = datetime.strptime(text, form).replace(tzinfo=timezone.utc)
     passed = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
     return ((passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds) * 1000

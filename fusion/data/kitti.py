@@ -20,7 +20,7 @@ LABEL_FIELDS = 15
 
 
 class KittiSource:
-    """Frames of `root/<split>` (`image_2`, `velodyne`, `calib`, and `label_2` in training), all in one scene named after the split.
+    """Frames of `root/<split>` (`image_2`, `velodyne`, `calib`, and `label_2` in training), in one scene named after the split.
 
     Ego frame: the LiDAR's axes (x forward, y left, z up) with the origin on the ground below it, so `ego_T_lidar` lifts by
     1.73 m. Frames are single shots: stamps are 0 and poses unknown. Tokens are the frame numbers, such as "000001".
@@ -85,7 +85,8 @@ class KittiSource:
             if label < 0:
                 continue
             height, width, length, x, y, z, turn = values[7:14]
-            centre = transform_points(ego_T_rect, np.array([x, y - height / 2, z]))  # camera y points down; labels give the bottom
+            # Labels give the bottom centre; the camera's y points down.
+            centre = transform_points(ego_T_rect, np.array([x, y - height / 2, z]))
             # At ry = 0 the object faces the camera's x axis, and ry turns about the camera's y axis.
             forward = ego_T_rect[:3, :3] @ [np.cos(turn), 0, -np.sin(turn)]
             boxes.append([*centre, length, width, height, np.arctan2(forward[1], forward[0]), np.nan, np.nan])
@@ -106,7 +107,8 @@ class KittiSource:
             log.add(CAMERA, error)
             return None
         intrinsics, cam_T_rect = _split_projection(calibration["P2"])
-        return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=invert(cam_T_rect @ _rect_T_ego(calibration)), stamp_ns=0)
+        cam_T_ego = cam_T_rect @ _rect_T_ego(calibration)
+        return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=invert(cam_T_ego), stamp_ns=0)
 
     def _cloud(self, token: str, log: WarningLog) -> LidarReading | None:
         try:
@@ -127,7 +129,8 @@ class KittiSource:
             try:
                 found[name] = np.array(lines[0].split()[1:], np.float64).reshape(shape)
             except (IndexError, ValueError):
-                raise UserError(f"{path}: {name}: expected {shape[0] * shape[1]} numbers, got {lines or 'no such line'}") from None
+                count = shape[0] * shape[1]
+                raise UserError(f"{path}: {name}: expected {count} numbers, got {lines or 'no such line'}") from None
         return found
 
 
@@ -155,7 +158,8 @@ def _orthonormal(transform: np.ndarray) -> np.ndarray:
 def _rect_T_ego(calibration: dict[str, np.ndarray]) -> np.ndarray:
     """Ego -> rectified reference camera, the frame of the labels."""
     rect_T_lidar = _square(calibration["R0_rect"]) @ _square(calibration["Tr_velo_to_cam"])
-    return _orthonormal(rect_T_lidar) @ invert(_ego_T_lidar())
+    rect_T_ego: np.ndarray = _orthonormal(rect_T_lidar) @ invert(_ego_T_lidar())
+    return rect_T_ego
 
 
 def _split_projection(projection: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

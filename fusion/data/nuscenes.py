@@ -126,7 +126,7 @@ class NuScenesSource:
         return pose(stored[:4], stored[4:])
 
     def _file(self, reading: int) -> Path:
-        return self.dataroot / self._index.reading_file[reading].decode()
+        return self.dataroot / str(self._index.reading_file[reading].decode())
 
     def _camera(self, row: int, column: int, name: str, log: WarningLog) -> CameraReading | None:
         reading = int(self._index.sample_reading[row, column])

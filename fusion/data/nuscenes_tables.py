@@ -63,7 +63,7 @@ def build_arrays(folder: Path, version: str) -> dict[str, np.ndarray]:
         table = "sample_annotation"
         arrays |= _annotations(folder, version, row_of, arrays["sample_stamp_us"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UserError(f"{folder / table}.json: a record lacks or garbles {error}; "
+        raise UserError(f"{folder / table}.json: a record of it, or of a table it refers to, lacks or garbles {error}; "
                         f"extract the metadata archive of {version} again") from None
     return arrays
 
@@ -76,8 +76,8 @@ def _seven(folder: Path, table: str, record: Record) -> list[float]:
     """Quaternion and translation of a record as seven numbers."""
     numbers = np.array([*record.get("rotation", []), *record.get("translation", [])], np.float64)
     if len(record.get("rotation", [])) != 4 or numbers.shape != (7,) or not np.isfinite(numbers).all() or not numbers[:4].any():
-        raise UserError(f"{folder / table}.json: record {record['token']}: expected a rotation of 4 numbers and a translation of 3, "
-                        f"got {record.get('rotation')} and {record.get('translation')}; extract the table again")
+        raise UserError(f"{folder / table}.json: record {record['token']}: expected a rotation of 4 numbers and a "
+                        f"translation of 3, got {record.get('rotation')} and {record.get('translation')}; extract the table again")
     return [float(value) for value in numbers]
 
 
@@ -85,7 +85,8 @@ def _calibrations(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str], 
     """Calibration token -> (index, channel) for cameras and the LiDAR; the channels; the arrays."""
     sensors = {s["token"]: s for s in read_table(folder, "sensor")}
     found: dict[str, tuple[int, str]] = {}
-    poses, matrices = [], []
+    poses: list[list[float]] = []
+    matrices: list[np.ndarray] = []
     for record in read_table(folder, "calibrated_sensor"):
         sensor = sensors.get(record["sensor_token"])
         if sensor is None:
@@ -101,8 +102,8 @@ def _calibrations(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str], 
             shape = [len(row) if isinstance(row, list) else 0 for row in given] if isinstance(given, list) else []
             matrix = np.array(given, np.float64) if shape == [3, 3, 3] else matrix
             if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-                raise UserError(f"{folder}/calibrated_sensor.json: record {record['token']} ({sensor['channel']}): expected a 3x3 "
-                                f"camera_intrinsic with positive focal lengths, got {given}; extract the table again")
+                raise UserError(f"{folder}/calibrated_sensor.json: record {record['token']} ({sensor['channel']}): expected a "
+                                f"3x3 camera_intrinsic with positive focal lengths, got {given}; extract the table again")
         found[record["token"]] = (len(poses), sensor["channel"])
         poses.append(_seven(folder, "calibrated_sensor", record))
         matrices.append(matrix)
@@ -169,7 +170,8 @@ def _annotations(folder: Path, version: str, row_of: Mapping[str, int], stamp_us
         "annotation_start": np.searchsorted(rows, np.arange(len(row_of) + 1)).astype(np.int64),
         "annotation_box": boxes,
         "annotation_label": np.array([label[a["instance_token"]] for a in kept], np.int64),
-        "annotation_attribute": np.array([attribute[a["attribute_tokens"][0]] if a["attribute_tokens"] else -1 for a in kept], np.int64),
+        "annotation_attribute": np.array(
+            [attribute[a["attribute_tokens"][0]] if a["attribute_tokens"] else -1 for a in kept], np.int64),
         "annotation_points": np.array([a["num_lidar_pts"] for a in kept], np.int64),
         "annotation_visibility": np.array([int(a.get("visibility_token") or 0) for a in kept], np.int64),
         "annotation_instance": _names([a["instance_token"] for a in kept]),

@@ -46,8 +46,10 @@ def read_image(path: Path, *, expected_hw: tuple[int, int] | None = None) -> np.
     content = read_bytes(path)
     # Decoders fill the lost part of a truncated image with grey and report success, so look for the end marker.
     tail = content.rstrip(b"\0")[-_TAIL_BYTES:]
-    if (content.startswith(_JPEG_START) and _JPEG_END not in tail) or (content.startswith(_PNG_START) and _PNG_END not in tail):
-        raise BadSensorData(f"{path}: truncated image ({len(content)} bytes, no end marker); restore it from the data set's archive")
+    for start, end in ((_JPEG_START, _JPEG_END), (_PNG_START, _PNG_END)):
+        if content.startswith(start) and end not in tail:
+            raise BadSensorData(f"{path}: truncated image ({len(content)} bytes, no end marker); "
+                                "restore it from the data set's archive")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         bgr = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
@@ -67,7 +69,8 @@ def check_points(path: Path, points: np.ndarray) -> np.ndarray:
         raise BadSensorData(f"{path}: no points; restore it from the data set's archive")
     bad = int((~np.isfinite(points).all(axis=1)).sum())
     if bad:
-        raise BadSensorData(f"{path}: {bad} of {len(points)} points hold NaN or infinity; restore the file or remove those points")
+        raise BadSensorData(f"{path}: {bad} of {len(points)} points hold NaN or infinity; "
+                            "restore the file or remove those points")
     return points
 
 
@@ -93,4 +96,5 @@ def read_points_bin(path: Path, columns: int) -> np.ndarray:
 
 def remove_close(points: np.ndarray, radius_m: float = 1.0) -> np.ndarray:
     """Drop points within a square of half-width `radius_m` around the sensor: they are the vehicle itself (nuScenes' rule)."""
-    return points[(np.abs(points[:, :2]) >= radius_m).any(axis=1)]
+    kept: np.ndarray = points[(np.abs(points[:, :2]) >= radius_m).any(axis=1)]
+    return kept

@@ -36,7 +36,7 @@ def make_root(root: Path, version: str = "v1.0-tiny") -> Path:
     for i, stamp in enumerate(stamps):
         key = i in (0, 4)
         x = SPEED * (stamp - START_US) * 1e-6
-        tables["ego_pose"].append({"token": f"p{i}", "translation": [x, 0, 0], "rotation": [1, 0, 0, 0], "timestamp": stamp})
+        tables["ego_pose"].append({"token": f"p{i}", "translation": [x, 0, 0], "rotation": [1, 0, 0, 0]})
         name = f"{'samples' if key else 'sweeps'}/LIDAR_TOP/{i}.pcd.bin"
         ego = WALL - [x, 0, 2]
         lidar = np.stack([ego[:, 1], -ego[:, 0], ego[:, 2]], axis=1)
@@ -45,8 +45,8 @@ def make_root(root: Path, version: str = "v1.0-tiny") -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         cloud.tofile(root / name)
         tables["sample_data"].append({
-            "token": f"d{i}", "sample_token": "k0" if i == 0 else "k1", "ego_pose_token": f"p{i}", "calibrated_sensor_token": "cl",
-            "timestamp": stamp, "is_key_frame": key, "filename": name, "prev": f"d{i - 1}" if i else "", "height": 0, "width": 0})
+            "token": f"d{i}", "sample_token": "k0" if i == 0 else "k1", "ego_pose_token": f"p{i}",
+            "calibrated_sensor_token": "cl", "timestamp": stamp, "is_key_frame": key, "filename": name, "prev": f"d{i - 1}" if i else "", "height": 0, "width": 0})
         if key:
             name = f"samples/CAM_FRONT/{i}.png"
             (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ import pytest
 from fusion.data.dgp import DgpSource
 from fusion.data.open import open_source
 from fusion.errors import UserError
+from fusion.geometry.boxes import points_in_boxes
+from fusion.geometry.transforms import transform_points
 
 
 @pytest.fixture(scope="module")
@@ -22,31 +24,31 @@ def test_rig(dgp: DgpSource) -> None:
     assert dgp.tokens("scene_01") == ["scene_01/000000", "scene_01/000001", "scene_01/000002"]
     assert dgp.sensors() == ("CAMERA_01", "CAMERA_05", "CAMERA_06", "LIDAR")
     readings = dgp.load("scene_01/000000")
-    assert readings.sensors_present == dgp.sensors() and readings.warnings == ()
+    assert readings.sensors_present == dgp.sensors()
+    assert readings.warnings == ()
     camera = readings.cameras["CAMERA_05"]
-    assert camera is not None and camera.image.shape == (1216, 1936, 3)
+    assert camera is not None
+    assert camera.image.shape == (1216, 1936, 3)
     assert camera.stamp_ns - readings.stamp_ns == 211_478_000  # 58.415230 s - 58.203752 s
 
 
 def test_every_sensor_gives_the_same_vehicle_pose(dgp: DgpSource) -> None:
     readings = dgp.load("scene_01/000001")  # the vehicle stands still
     for name, camera in readings.cameras.items():
-        assert camera is not None and camera.global_T_ego is not None
+        assert camera is not None
+        assert camera.global_T_ego is not None
         np.testing.assert_allclose(camera.global_T_ego, readings.global_T_ego, atol=5e-3, err_msg=name)
 
 
 def _counts(dgp: DgpSource, token: str, turn: float) -> tuple[np.ndarray, np.ndarray]:
     """Points inside each box, turned by `turn` radians, and the annotated numbers."""
     truth, cloud = dgp.ground_truth(token), dgp.load(token, cameras=False).lidar
-    assert truth is not None and cloud is not None and len(truth) > 50
-    points = cloud.points[:, :3] @ cloud.ego_T_lidar[:3, :3].T + cloud.ego_T_lidar[:3, 3]
-    inside = []
-    for x, y, z, l, w, h, yaw in truth.boxes[:, :7] + [0, 0, 0, 0, 0, 0, turn]:
-        near = points - [x, y, z]
-        local = np.stack([near[:, 0] * np.cos(yaw) + near[:, 1] * np.sin(yaw), -near[:, 0] * np.sin(yaw) + near[:, 1] * np.cos(yaw),
-                          near[:, 2]], axis=1)
-        inside.append((np.abs(local) <= np.array([l, w, h]) / 2).all(1).sum())
-    return np.array(inside), truth.num_lidar_pts
+    assert truth is not None
+    assert cloud is not None
+    assert len(truth) > 50
+    boxes = truth.boxes + np.array([0, 0, 0, 0, 0, 0, turn, 0, 0], np.float32)
+    points = transform_points(cloud.ego_T_lidar, cloud.points[:, :3])
+    return points_in_boxes(points, boxes).sum(axis=1), truth.num_lidar_pts
 
 
 def test_boxes_hold_points_as_annotated(dgp: DgpSource) -> None:
@@ -55,7 +57,9 @@ def test_boxes_hold_points_as_annotated(dgp: DgpSource) -> None:
         many = annotated >= 100
         # The published clouds are thinned to about a fifth of those that were annotated, evenly.
         share = inside[many] / annotated[many]
-        assert many.sum() >= 30 and 0.15 < np.median(share) < 0.2 and share.min() > 0.05
+        assert many.sum() >= 30
+        assert 0.15 < np.median(share) < 0.2
+        assert share.min() > 0.05
         assert np.corrcoef(inside, annotated)[0, 1] > 0.98
         assert _counts(dgp, token, np.pi / 2)[0].sum() < 0.8 * inside.sum()  # boxes across their objects would hold fewer
 

@@ -51,11 +51,13 @@ def test_equals_the_devkit(scene0523: Path) -> None:
             box.velocity = devkit.box_velocity(name)
             box.translate(-np.array(pose["translation"]))
             box.rotate(Quaternion(pose["rotation"]).inverse)
-            w, l, h = box.wlh
+            width, length, height = box.wlh
             yaw = np.arctan2(box.orientation.rotation_matrix[1, 0], box.orientation.rotation_matrix[0, 0])
-            rows.append((annotation["instance_token"], np.array([*box.center, l, w, h, yaw, *box.velocity[:2]]),
+            attributes = [devkit.get("attribute", key)["name"] for key in annotation["attribute_tokens"]]
+            rows.append((annotation["instance_token"],
+                         np.array([*box.center, length, width, height, yaw, *box.velocity[:2]]),
                          DETECTION_CLASSES.index(detection), annotation["num_lidar_pts"], int(annotation["visibility_token"]),
-                         devkit.get("attribute", annotation["attribute_tokens"][0])["name"] if annotation["attribute_tokens"] else ""))
+                         attributes[0] if attributes else ""))
         assert sorted(truth.tokens) == sorted(row[0] for row in rows)
         for instance, box, label, points, visibility, attribute in rows:
             i = truth.tokens.index(instance)
@@ -78,7 +80,8 @@ def test_readings_equal_the_devkit(scene0523: Path) -> None:
     sample = devkit.get("sample", token)
     # This copy has no sweeps between keyframes: one step back is the previous keyframe, 0.5 s ago; two would be too old.
     readings = source.load(token, num_sweeps=10)
-    assert readings.warnings == () and len(readings.sensors_present) == 7
+    assert readings.warnings == ()
+    assert len(readings.sensors_present) == 7
     assert readings.lidar is not None
     cloud, ages = LidarPointCloud.from_file_multisweep(devkit, sample, "LIDAR_TOP", "LIDAR_TOP", nsweeps=2)
     np.testing.assert_allclose(readings.lidar.points[:, :3], cloud.points[:3].T, atol=1e-4)
@@ -89,10 +92,12 @@ def test_readings_equal_the_devkit(scene0523: Path) -> None:
         calibration = devkit.get("calibrated_sensor", record["calibrated_sensor_token"])
         ego = devkit.get("ego_pose", record["ego_pose_token"])
         reading = readings.lidar if name == "LIDAR_TOP" else readings.cameras[name]
-        assert reading is not None and reading.stamp_ns == record["timestamp"] * 1000
+        assert reading is not None
+        assert reading.stamp_ns == record["timestamp"] * 1000
         sensor_pose = reading.ego_T_lidar if name == "LIDAR_TOP" else reading.ego_T_cam  # type: ignore[union-attr]
-        np.testing.assert_allclose(sensor_pose, transform_matrix(calibration["translation"], Quaternion(calibration["rotation"])), atol=1e-12)
-        np.testing.assert_allclose(reading.global_T_ego, transform_matrix(ego["translation"], Quaternion(ego["rotation"])), atol=1e-9)
+        for ours, record in ((sensor_pose, calibration), (reading.global_T_ego, ego)):
+            expected = transform_matrix(record["translation"], Quaternion(record["rotation"]))
+            np.testing.assert_allclose(ours, expected, atol=1e-9)
         if name != "LIDAR_TOP":
             np.testing.assert_array_equal(reading.intrinsics, calibration["camera_intrinsic"])  # type: ignore[union-attr]
     assert readings.stamp_ns == readings.lidar.stamp_ns
@@ -104,13 +109,15 @@ def test_sweeps_are_motion_compensated(tiny_root: Path) -> None:
     assert source.tokens("scene-tiny") == ["k0", "k1"]  # time order, not table order
     alone = source.load("k1").lidar
     merged = source.load("k1", num_sweeps=3).lidar
-    assert alone is not None and merged is not None
-    assert len(alone.points) == 2 and len(merged.points) == 8  # the vehicle's own point is gone from each sweep
+    assert alone is not None
+    assert merged is not None
+    assert len(alone.points) == 2
+    assert len(merged.points) == 8
     for i in range(4):
         np.testing.assert_allclose(merged.points[2 * i:2 * i + 2, :4], alone.points[:, :4], atol=1e-5)
     np.testing.assert_allclose(merged.points[::2, 4], [0, 0.2, 0.3, 0.4], atol=1e-6)
     in_ego = alone.points[:, :3] @ alone.ego_T_lidar[:3, :3].T + alone.ego_T_lidar[:3, 3]
-    np.testing.assert_allclose(in_ego + [5, 0, 0], WALL, atol=1e-5)  # at 0.5 s the vehicle is at x = 5 m
+    np.testing.assert_allclose(in_ego, WALL - [5, 0, 0], atol=1e-5)  # at 0.5 s the vehicle is at x = 5 m
     np.testing.assert_allclose(alone.points[:, 3], 0.2, atol=1e-6)
 
 
@@ -121,7 +128,9 @@ def test_missing_sweep_is_skipped_and_broken_one_warns(tiny_root: Path) -> None:
     readings = source.load("k1", num_sweeps=10)
     assert readings.lidar is not None
     np.testing.assert_allclose(readings.lidar.points[::2, 4], [0, 0.4, 0.5], atol=1e-6)
-    assert len(readings.warnings) == 1 and "2.pcd.bin" in readings.warnings[0] and "\n" not in readings.warnings[0]
+    assert len(readings.warnings) == 1
+    assert "2.pcd.bin" in readings.warnings[0]
+    assert "\n" not in readings.warnings[0]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x89PNG\r\n\x1a\nxx"])
@@ -131,28 +140,38 @@ def test_broken_image_becomes_absence_with_one_warning(tiny_root: Path, content:
     if content is not None:
         path.write_bytes(content)
     readings = NuScenesSource(tiny_root, "v1.0-tiny").load("k0")
-    assert readings.cameras == {"CAM_FRONT": None} and readings.sensors_present == ("LIDAR_TOP",)
-    assert len(readings.warnings) == 1 and readings.warnings[0].startswith("CAM_FRONT: ") and str(path) in readings.warnings[0]
+    assert readings.cameras == {"CAM_FRONT": None}
+    assert readings.sensors_present == ("LIDAR_TOP",)
+    assert len(readings.warnings) == 1
+    assert readings.warnings[0].startswith("CAM_FRONT: ")
+    assert str(path) in readings.warnings[0]
 
 
 def test_missing_cloud_keeps_the_reference(tiny_root: Path) -> None:
     (tiny_root / "samples/LIDAR_TOP/4.pcd.bin").unlink()
     readings = NuScenesSource(tiny_root, "v1.0-tiny").load("k1", num_sweeps=2)
-    assert readings.lidar is None and len(readings.warnings) == 1
-    assert readings.stamp_ns == 1_000_500_000_000 and readings.global_T_ego is not None
+    assert readings.lidar is None
+    assert len(readings.warnings) == 1
+    assert readings.stamp_ns == 1_000_500_000_000
+    assert readings.global_T_ego is not None
     assert readings.global_T_ego[0, 3] == 5.0
 
 
 def test_no_lidar_record_falls_back_to_the_sample_and_first_camera(tiny_root: Path) -> None:
     _edit(tiny_root, "sample_data", lambda rows: [r for r in rows if "LIDAR" not in r["filename"]])
     readings = NuScenesSource(tiny_root, "v1.0-tiny").load("k1")
-    assert readings.lidar is None and "no sample_data record" in readings.warnings[0]
-    assert readings.stamp_ns == 1_000_500_000_000 and readings.global_T_ego is not None and readings.global_T_ego[0, 3] == 5.0
+    assert readings.lidar is None
+    assert "no sample_data record" in readings.warnings[0]
+    assert readings.stamp_ns == 1_000_500_000_000
+    assert readings.global_T_ego is not None
+    assert readings.global_T_ego[0, 3] == 5.0
 
 
 def test_unwanted_sensors_are_not_read(tiny_root: Path) -> None:
     readings = NuScenesSource(tiny_root, "v1.0-tiny").load("k0", cameras=False, lidar=False)
-    assert readings.sensors_present == () and readings.warnings == () and list(readings.cameras) == ["CAM_FRONT"]
+    assert readings.sensors_present == ()
+    assert readings.warnings == ()
+    assert list(readings.cameras) == ["CAM_FRONT"]
 
 
 def test_unknown_names_are_refused(tiny_root: Path) -> None:

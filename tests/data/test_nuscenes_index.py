@@ -97,7 +97,8 @@ def test_missing_calibration_record_is_named(tiny_root: Path) -> None:
     {"translation": [1, 2]}, {"translation": [1, 2, float("nan")]},
 ])
 def test_malformed_calibration_is_named(tiny_root: Path, change: dict[str, Any]) -> None:
-    _write(tiny_root, "calibrated_sensor", [{**r, **(change if r["token"] == "cc" else {})} for r in _read(tiny_root, "calibrated_sensor")])
+    records = _read(tiny_root, "calibrated_sensor")
+    _write(tiny_root, "calibrated_sensor", [{**r, **(change if r["token"] == "cc" else {})} for r in records])
     with pytest.raises(UserError, match=r"calibrated_sensor.json: record cc.*expected"):
         load_index(tiny_root, VERSION)
 
@@ -109,5 +110,5 @@ def test_missing_pose_and_missing_field_are_named(tiny_root: Path) -> None:
         load_index(tiny_root, VERSION)
     _write(tiny_root, "ego_pose", poses)
     _write(tiny_root, "sample_data", [{k: v for k, v in r.items() if k != "filename"} for r in _read(tiny_root, "sample_data")])
-    with pytest.raises(UserError, match=r"sample_data.json: a record lacks or garbles 'filename'"):
+    with pytest.raises(UserError, match=r"sample_data.json: a record of it.* lacks or garbles 'filename'"):
         load_index(tiny_root, VERSION)

@@ -47,7 +47,9 @@ def test_truncated_image_is_refused(tmp_path: Path, suffix: str, keep: float) ->
         read_image(path)
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "empty file"), (b"hello", "not a readable image"), (None, "file not found")])
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "empty file"), (b"hello", "not a readable image"), (None, "file not found"),
+])
 def test_not_an_image(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "a.jpg"
     if content is not None:

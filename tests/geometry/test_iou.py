@@ -11,6 +11,7 @@ from shapely.geometry import Polygon
 from fusion.geometry.boxes import box_corners
 from fusion.geometry.iou import bev_iou, iou_3d
 
+TURNED_SQUARE = 4 - 2 * (np.sqrt(2) - 1) ** 2  # m^2 of a 2 x 2 square at 45 degrees in a 4 x 2 box: two tips lost
 CAR = np.array([[10, 0, 1, 4, 2, 1.5, 0.3]])
 
 
@@ -54,15 +55,12 @@ def test_identical_and_turned_boxes(a: tuple[float, ...]) -> None:
     ([14, 2, 0, 4, 2, 2, 0], 0.0),  # shares a corner
     ([30, 0, 0, 4, 2, 2, 0], 0.0),
     ([10, 0, 0, 4, 2, 2, 0], 1 / 3),
-    ([8, 0, 0, 2, 2, 2, np.pi / 4], (2 * np.sqrt(2) - 1 + 1) / 8),
+    ([8, 0, 0, 2, 2, 2, np.pi / 4], TURNED_SQUARE / (8 + 4 - TURNED_SQUARE)),
     ([8, 0, 0, 2, 1, 2, np.pi / 2], 2 / 8),  # inside
     ([8, 0, 0, 0, 1, 2, 0.5], 0.0),  # no area
 ])
 def test_bev_on_paper(other: list[float], expected: float) -> None:
     base = np.array([[8, 0, 0, 4, 2, 2, 0.0]])
-    if other[6] == np.pi / 4:  # a 2 x 2 square turned by 45 degrees in a 4 x 2 box loses two tips of side sqrt(2) - 1 each
-        shared = 4 - 2 * (np.sqrt(2) - 1) ** 2
-        expected = shared / (8 + 4 - shared)
     assert bev_iou(base, np.array([other]))[0, 0] == pytest.approx(expected, abs=1e-12)
     if expected == 0.0:
         assert bev_iou(base, np.array([other]))[0, 0] == 0.0

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from fusion.geometry.boxes import points_in_boxes
+from fusion.train.augment_bev import draw_bev_transform, transform_batch, transform_ground_truth
+from fusion.train.augment_image import draw_image_transform, transform_images
+from fusion.train.config import AugmentConfig
+from fusion.types import GroundTruth, SensorBatch
+
+
+def _project(batch: SensorBatch, camera: int, points: torch.Tensor) -> torch.Tensor:
+    matrix = batch.cam_T_ego[0, camera].double()
+    local = (points.double() @ matrix[:3, :3].T + matrix[:3, 3]) @ batch.intrinsics[0, camera].double().T
+    return local[:, :2] / local[:, 2:]
+
+
+def _truth(seed: int = 0) -> GroundTruth:
+    rng = np.random.default_rng(seed)
+    boxes = np.concatenate([rng.uniform(-15, 15, (6, 2)), rng.uniform(0, 2, (6, 1)), rng.uniform(2, 6, (6, 3)), rng.uniform(-3, 3, (6, 3))], 1)
+    return GroundTruth(boxes=boxes.astype(np.float32), labels=np.zeros(6, np.int64), attributes=("",) * 6,
+                       num_lidar_pts=np.ones(6, np.int64), visibility=np.ones(6, np.int64))
+
+
+def test_bev_transform_keeps_points_in_their_boxes_and_on_their_pixels() -> None:
+    batch, truth = SensorBatch.example(points=4000), _truth()
+    config = AugmentConfig(bev_scale=(0.8, 1.2))
+    inside = points_in_boxes(batch.points[0, :, :3].numpy(), truth.boxes)
+    assert inside.sum() > 20
+    for seed in range(8):
+        new_T_ego = draw_bev_transform(config, np.random.default_rng(seed))
+        moved, moved_truth = transform_batch(batch, new_T_ego), transform_ground_truth(truth, new_T_ego)
+        same = points_in_boxes(moved.points[0, :, :3].numpy(), moved_truth.boxes) == inside
+        assert (~same).sum() <= 1  # a point on a face may round to the other side
+        torch.testing.assert_close(_project(moved, 0, moved.points[0, :, :3]), _project(batch, 0, batch.points[0, :, :3]), rtol=1e-3, atol=1e-2)
+
+
+def test_bev_transform_moves_velocity_with_heading() -> None:
+    truth = GroundTruth.example()
+    truth.boxes[0, 6:] = [0.4, 3 * np.cos(0.4), 3 * np.sin(0.4)]
+    box = transform_ground_truth(truth, np.diag([1.0, -1, 1, 1]))
+    np.testing.assert_allclose(box.boxes[0, 6:], [-0.4, 3 * np.cos(0.4), -3 * np.sin(0.4)], rtol=1e-6)
+
+
+def test_no_augmentation_is_the_identity() -> None:
+    rng = np.random.default_rng(0)
+    assert np.array_equal(draw_bev_transform(AugmentConfig.none(), rng), np.eye(4))
+    np.testing.assert_allclose(draw_image_transform(AugmentConfig.none(), (64, 128), rng), np.eye(3), atol=1e-12)
+
+
+def test_projection_hits_the_moved_pixel() -> None:
+    batch = SensorBatch.example(points=1)
+    batch.images.zero_()
+    point = torch.tensor([[12.0, 1.0, 1.0]])
+    pixel = _project(batch, 0, point)[0].round().long()
+    batch.images[0, 0, :, pixel[1] - 1 : pixel[1] + 2, pixel[0] - 1 : pixel[0] + 2] = 1.0
+    config = AugmentConfig(image_resize=(1.0, 1.3), image_flip=0.5)
+    offset = _project(batch, 0, point)[0] - pixel
+    flipped = 0
+    for seed in range(8):
+        transform = draw_image_transform(config, (64, 128), np.random.default_rng(seed))
+        flipped += transform[0, 0] < 0
+        moved = transform_images(batch, np.broadcast_to(transform, (1, 2, 3, 3)))
+        weights = moved.images[0, 0, 0].double()
+        rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(128.0), indexing="ij")
+        centre = torch.stack([(weights * columns).sum(), (weights * rows).sum()]) / weights.sum()
+        expected = _project(moved, 0, point)[0] - torch.from_numpy(transform[:2, :2]) @ offset
+        torch.testing.assert_close(centre, expected, atol=0.05, rtol=0)
+    assert 0 < flipped < 8
+
+
+def test_augmenting_leaves_the_input_alone() -> None:
+    batch = SensorBatch.example()
+    points, images, intrinsics = batch.points.clone(), batch.images.clone(), batch.intrinsics.clone()
+    transform_batch(batch, np.diag([1.0, -1, 1, 1]))
+    transform_images(batch, np.broadcast_to(np.diag([2.0, 2, 1]), (1, 2, 3, 3)))
+    assert torch.equal(points, batch.points) and torch.equal(images, batch.images) and torch.equal(intrinsics, batch.intrinsics)

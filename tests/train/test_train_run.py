@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic import SyntheticSource, tiny_recipe
+
+from fusion.checkpoint import load_checkpoint
+from fusion.errors import UserError
+from fusion.train.config import TrainConfig
+from fusion.train.module import lr_factor
+from fusion.train.run import train
+
+
+def _losses(out: Path) -> list[tuple[int, str]]:
+    """(step, loss) of all logs of a run, in order."""
+    rows = [row for file in sorted(out.glob("log/version_*/metrics.csv")) for row in csv.DictReader(file.open())]
+    return [(int(row["step"]), row["loss"]) for row in rows if row.get("loss")]
+
+
+def test_resume_reproduces_the_uninterrupted_run(tmp_path: Path) -> None:
+    recipe = tiny_recipe(augment={"paste": {"car": 1}})
+    whole = train(recipe, SyntheticSource(), tmp_path / "whole", progress=False)
+    train(recipe, SyntheticSource(), tmp_path / "parts", stop_after_epochs=2, progress=False)
+    assert len(_losses(tmp_path / "parts")) == 4
+    torch.manual_seed(123)  # whatever the state of the process that resumes
+    parts = train(recipe, SyntheticSource(), tmp_path / "parts", resume=True, progress=False)
+    assert len(_losses(tmp_path / "whole")) == 8
+    assert _losses(tmp_path / "whole") == _losses(tmp_path / "parts")
+    a, b = load_checkpoint(whole)[0].state_dict(), load_checkpoint(parts)[0].state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_results_do_not_depend_on_workers(tmp_path: Path) -> None:
+    for workers in (0, 2):
+        train(tiny_recipe(epochs=1, workers=workers), SyntheticSource(), tmp_path / str(workers), progress=False)
+    assert _losses(tmp_path / "0") == _losses(tmp_path / "2")
+
+
+def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="last.ckpt does not exist; start without --resume"):
+        train(tiny_recipe(), SyntheticSource(), tmp_path, resume=True)
+
+
+def test_corrupt_resume_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match="last.ckpt: cannot be resumed"):
+        train(tiny_recipe(), SyntheticSource(), tmp_path, resume=True, progress=False)
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_schedule_rises_to_one_and_falls_to_nearly_zero(schedule: str) -> None:
+    config = TrainConfig(schedule=schedule, warmup=0.2)  # type: ignore[arg-type]
+    factors = [lr_factor(step, 100, config) for step in range(100)]
+    assert max(factors) == pytest.approx(1) and factors.index(max(factors)) in (19, 20)
+    assert factors[0] < 0.2 and factors[-1] < 0.01 and factors[:20] == sorted(factors[:20])
+
+
+def test_two_devices_through_the_same_command(tmp_path: Path) -> None:
+    here = Path(__file__).resolve()
+    script = tmp_path / "command.py"  # the command itself, on a data set that needs no files
+    script.write_text(
+        "import sys\nimport yaml, synthetic, fusion.data.open\n"
+        "fusion.data.open.open_source = lambda *_: synthetic.SyntheticSource()\n"
+        "from fusion.cli.main import main\nsys.exit(main(sys.argv[1:]))\n")
+    config = tmp_path / "tiny.yaml"
+    import yaml
+    from synthetic import MODEL
+    config.write_text(yaml.safe_dump({"model": MODEL, "train": {"epochs": 1, "batch_size": 1, "log_every": 1}}))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parents[2]), str(here.parent)]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), "train", "--config", str(config), "--dataroot", str(tmp_path), "--version", "none",
+               "--out", str(tmp_path / "run"), "--devices", "2", "--set", "train.lr=1e-3"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    load_checkpoint(tmp_path / "run" / "model.safetensors")
+    assert "MEMBER: 2/2" in done.stderr
