@@ -76,8 +76,8 @@ def _seven(folder: Path, table: str, record: Record) -> list[float]:
     """Quaternion and translation of a record as seven numbers."""
     numbers = np.array([*record.get("rotation", []), *record.get("translation", [])], np.float64)
     if len(record.get("rotation", [])) != 4 or numbers.shape != (7,) or not np.isfinite(numbers).all() or not numbers[:4].any():
-        raise UserError(f"{folder / table}.json: record {record['token']}: expected a rotation of 4 numbers and a "
-                        f"translation of 3, got {record.get('rotation')} and {record.get('translation')}; extract the table again")
+        raise UserError(f"{folder / table}.json: record {record['token']}: expected a rotation of 4 numbers and a translation of "
+                        f"3, got {record.get('rotation')} and {record.get('translation')}; extract the table again")
     return [float(value) for value in numbers]
 
 

@@ -45,11 +45,11 @@ class BevGrid:
 
     def metres_to_cells(self, xy_m: np.ndarray) -> np.ndarray:
         """`(..., 2)` metres -> continuous cells; the centre of cell i is at i + 0.5."""
-        return (xy_m - np.array([self.x_range_m[0], self.y_range_m[0]])) / self.cell_m
+        return np.asarray((xy_m - np.array([self.x_range_m[0], self.y_range_m[0]])) / self.cell_m)
 
     def cells_to_metres(self, cells: np.ndarray) -> np.ndarray:
         """`(..., 2)` continuous cells -> metres."""
-        return cells * self.cell_m + np.array([self.x_range_m[0], self.y_range_m[0]])
+        return np.asarray(cells * self.cell_m + np.array([self.x_range_m[0], self.y_range_m[0]]))
 
     def cell_centres_m(self) -> np.ndarray:
         """`(X, Y, 2)` float32 centre of every cell in metres."""
@@ -60,4 +60,4 @@ class BevGrid:
         """`(..., 3)` metres -> bool: within the half-open ranges of all three axes."""
         low = np.array([self.x_range_m[0], self.y_range_m[0], self.z_range_m[0]])
         high = np.array([self.x_range_m[1], self.y_range_m[1], self.z_range_m[1]])
-        return ((xyz_m >= low) & (xyz_m < high)).all(axis=-1)
+        return np.asarray(((xyz_m >= low) & (xyz_m < high)).all(axis=-1))

@@ -103,7 +103,7 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         trainer = L.Trainer(
             accelerator="gpu" if on_gpu else "cpu", devices=devices, strategy=strategy, precision=config.precision,
             max_epochs=config.epochs, gradient_clip_val=config.clip_norm, callbacks=callbacks,
-            logger=CSVLogger(str(out), name="log"), log_every_n_steps=config.log_every, use_distributed_sampler=False,
+            logger=CSVLogger(str(out), name="log", flush_logs_every_n_steps=20), log_every_n_steps=config.log_every, use_distributed_sampler=False,
             enable_progress_bar=progress, enable_model_summary=False, default_root_dir=str(out),
         )
         _fit(trainer, module, last if resume else None)

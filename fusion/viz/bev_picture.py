@@ -1,4 +1,4 @@
-"""The view from above: points coloured by height, range rings, the ego vehicle, boxes with their headings, ground truth."""
+"""The view from above: points that get paler with height, range rings, the ego vehicle, boxes with their headings, ground truth."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fusion.viz.draw_boxes import TRUTH_COLOR, class_color, dim, draw_line
 BACKGROUND = (16, 18, 23)
 RING = (52, 57, 66)
 TEXT = (150, 158, 170)
+_LOW, _HIGH = np.array([58.0, 92, 128]), np.array([226.0, 236, 248])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +98,11 @@ def _draw_points(image: np.ndarray, sensor_set: SensorSet, view: BevView) -> Non
     inside = ((uv >= 0) & (uv < view.size_px)).all(axis=1)
     uv, xyz, points = uv[inside], xyz[inside], points[inside]
     level = np.clip((xyz[:, 2] + 1.0) / 4.5, 0, 1)
-    colors = cv2.applyColorMap((60 + 170 * level).astype(np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1].astype(np.float32)
-    bright = (0.30 + 0.55 * np.sqrt(level) + 0.35 * np.sqrt(np.clip(points[:, 3], 0, 1))) / (1 + 2 * points[:, 4])
+    # one hue, so that points never look like a class colour
+    colors = _LOW + (_HIGH - _LOW) * level[:, None]
+    bright = (0.75 + 0.5 * np.sqrt(np.clip(points[:, 3], 0, 1))) / (1 + 2 * points[:, 4])
     order = np.argsort(xyz[:, 2], kind="stable")  # the highest point of a pixel stays on top
-    image[uv[order, 1], uv[order, 0]] = (colors * np.minimum(bright, 1)[:, None])[order].astype(np.uint8)
+    image[uv[order, 1], uv[order, 0]] = np.minimum(colors * bright[:, None], 255)[order].astype(np.uint8)
 
 
 def _draw_ego(image: np.ndarray, view: BevView) -> None:

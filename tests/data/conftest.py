@@ -46,7 +46,8 @@ def make_root(root: Path, version: str = "v1.0-tiny") -> Path:
         cloud.tofile(root / name)
         tables["sample_data"].append({
             "token": f"d{i}", "sample_token": "k0" if i == 0 else "k1", "ego_pose_token": f"p{i}",
-            "calibrated_sensor_token": "cl", "timestamp": stamp, "is_key_frame": key, "filename": name, "prev": f"d{i - 1}" if i else "", "height": 0, "width": 0})
+            "calibrated_sensor_token": "cl", "timestamp": stamp, "is_key_frame": key,
+            "filename": name, "prev": f"d{i - 1}" if i else "", "height": 0, "width": 0})
         if key:
             name = f"samples/CAM_FRONT/{i}.png"
             (root / name).parent.mkdir(parents=True, exist_ok=True)

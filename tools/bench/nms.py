@@ -3,7 +3,7 @@
 Both run in this process on the same boxes, alternately; the ratio of their best times is printed. Exits with 1 if the kept
 boxes differ.
 
-    python tools/bench/nms.py --boxes 1000 --repeats 3
+    python -m tools.bench.nms --boxes 1000 --repeats 3
 """
 
 from __future__ import annotations

@@ -1,0 +1,112 @@
+"""`bevduet perceive`: recorded scenes in; an official submission, pictures, videos and timing out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fusion.errors import UserError
+
+if TYPE_CHECKING:
+    from fusion.runtime.perceiver import Perceiver
+
+EXAMPLE = """examples:
+  bevduet perceive --dataroot data/nuscenes --version v1.0-mini --scenes scene-0103 --model best.safetensors --out out/both
+  bevduet perceive --dataroot data/nuscenes --version v1.0-mini --model best.safetensors --sensors camera --no-pictures --out out/camera
+  bevduet perceive --dataroot data/kitti --version kitti --model nano --untrained --out out/smoke
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "perceive", help="detect objects in recorded scenes",
+        description="Detect objects at every keyframe. Writes results_nusc.json (an official detection submission), pictures/,"
+                    " a video per scene, and timing.json.",
+        epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataroot", type=Path, required=True, help="root folder of the data set")
+    parser.add_argument("--version", default="v1.0-mini",
+                        help="folder of nuScenes tables, or `kitti`, or `dgp` (default: %(default)s)")
+    parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    parser.add_argument("--model", default="nano", help="name of shipped weights, or a path to a .safetensors file (default: %(default)s)")
+    parser.add_argument("--untrained", action="store_true",
+                        help="read --model as a config and use random weights: tries the machinery, detects nothing real")
+    parser.add_argument("--sensors", choices=("camera+lidar", "lidar", "camera"), default="camera+lidar",
+                        help="sensors to use (default: %(default)s)")
+    parser.add_argument("--drop", default="", metavar="NAMES", help="sensors to treat as missing, comma-separated, such as CAM_FRONT,LIDAR_TOP")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
+    parser.add_argument("--no-pictures", action="store_true", help="write neither pictures nor videos")
+    parser.add_argument("--every", type=_positive, default=1, metavar="N", help="draw every N-th keyframe only (all are detected)")
+    parser.add_argument("--score-threshold", type=_fraction, default=0.3, metavar="S",
+                        help="draw boxes from this score on; results_nusc.json holds all (default: %(default)s)")
+    parser.add_argument("--num-sweeps", type=int, metavar="N", help="LiDAR sweeps to accumulate, 0 to 10 (default: the model's)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the subcommand; raises UserError on bad input."""
+    from fusion.data.open import open_source
+    from fusion.runtime.job import PerceiveJob, run_job
+
+    perceiver = _load_perceiver(args)
+    source = open_source(args.dataroot, args.version, _names(args.scenes))
+    scenes = _names(args.scenes) or source.scenes()
+    drop = _names(args.drop) or []
+    for name in drop:
+        if name not in source.sensors():
+            raise UserError(f"--drop {name}: not a sensor of this rig; expected some of {', '.join(source.sensors())}")
+    job = PerceiveJob(
+        scenes=tuple(scenes), out=args.out, cameras="camera" in args.sensors, lidar="lidar" in args.sensors, drop=tuple(drop),
+        num_sweeps=perceiver.config.num_sweeps if args.num_sweeps is None else args.num_sweeps,
+        draw_every=0 if args.no_pictures else args.every, draw_min_score=args.score_threshold,
+    )
+    summary = run_job(source, perceiver, job, model_name=args.model)
+    print(f"{summary.samples} keyframes, {summary.boxes} boxes, {summary.warnings} warnings -> {args.out / 'results_nusc.json'}")
+    return 0
+
+
+def _load_perceiver(args: argparse.Namespace) -> Perceiver:
+    import torch
+
+    from fusion.checkpoint import load_checkpoint, resolve_model
+    from fusion.model import load_model_config
+    from fusion.network import build_network
+    from fusion.runtime.perceiver import Perceiver
+
+    if args.device != "cpu" and not (args.device.startswith("cuda") and torch.cuda.is_available()):
+        raise UserError(f"--device {args.device}: not available on this machine; expected cpu"
+                        + (" or cuda" if torch.cuda.is_available() else ""))
+    if args.untrained:
+        config = load_model_config(args.model)
+        torch.manual_seed(0)
+        network = build_network(config.network)
+        print("bevduet: warning: --untrained: random weights, the boxes mean nothing", file=sys.stderr)
+    else:
+        network, config = load_checkpoint(resolve_model(args.model))
+    reads_camera, reads_lidar = config.network.camera is not None, config.network.lidar is not None
+    if not (reads_camera and "camera" in args.sensors) and not (reads_lidar and "lidar" in args.sensors):
+        raise UserError(f"--sensors {args.sensors}: model {args.model!r} reads {'cameras' if reads_camera else 'LiDAR'} only;"
+                        f" pass --sensors {'camera' if reads_camera else 'lidar'} or another model")
+    return Perceiver(network, config, device=args.device)
+
+
+def _names(text: str | None) -> list[str] | None:
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    return names or None
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {text}")
+    return value
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected 0 to 1, got {text}")
+    return value
