@@ -68,7 +68,7 @@ class VoxelEncoder(nn.Module):
             if level > 0:
                 stages.append(_sparse(spconv, spconv.SparseConv3d(channels, width, 3, 2, 1, bias=False), width))
                 channels, height = width, (height + 1) // 2
-            for index in range(2):
+            for _ in range(2):
                 stages.append(_sparse(spconv, spconv.SubMConv3d(channels, width, 3, padding=1, bias=False, indice_key=f"level{level}"), width))
                 channels = width
         self.stages = spconv.SparseSequential(*stages)
