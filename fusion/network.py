@@ -27,8 +27,20 @@ from fusion.losses.centre import CentreLossConfig, centre_losses
 from fusion.losses.depth import depth_loss
 from fusion.types import DETECTION_CLASSES, CameraStream, GroundTruth, LidarStream, SensorBatch
 
-__all__ = ["BevDuetNet", "EfficientNetLiteConfig", "HeadOutput", "NetInputs", "NetworkConfig", "PillarConfig", "PullConfig",
-           "RawDetections", "ResNetConfig", "SplatConfig", "VoxelConfig", "build_network"]
+__all__ = [
+    "BevDuetNet",
+    "EfficientNetLiteConfig",
+    "HeadOutput",
+    "NetInputs",
+    "NetworkConfig",
+    "PillarConfig",
+    "PullConfig",
+    "RawDetections",
+    "ResNetConfig",
+    "SplatConfig",
+    "VoxelConfig",
+    "build_network",
+]
 
 _T = TypeVar("_T")
 
@@ -95,12 +107,6 @@ class NetInputs:
         """The same inputs on another device."""
         return _move(self, device)
 
-    @property
-    def any_sensor(self) -> np.ndarray:
-        """`(B,)` bool: at least one sensor is present."""
-        present: np.ndarray = (self.camera_ok.any(dim=1) | self.lidar_ok).cpu().numpy()
-        return present
-
 
 def _move(value: _T, device: torch.device | str) -> _T:
     changes: dict[str, Any] = {}
@@ -144,8 +150,8 @@ class BevDuetNet(nn.Module):
         self.trunk = BevTrunk(config.trunk, config.fuser.channels)
         self.head = CentreHead(config.head, config.trunk.out_channels, len(config.classes))
         for module in self.modules():  # half the time of a convolution on the CPU; sparse kernels have their own layout
-            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-                module.to(memory_format=torch.channels_last)
+            if isinstance(module, nn.Conv2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights where the config asks for them; called once before training, not when loading a checkpoint."""
@@ -161,11 +167,11 @@ class BevDuetNet(nn.Module):
             with torch.no_grad(), torch.autocast(batch.images.device.type, enabled=False):
                 match self.config.lift:
                     case PullConfig() as lift:
-                        where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid,
-                                          lift.heights_m, lift.views)
+                        where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift.heights_m, lift.views)
                     case SplatConfig() as lift:
-                        where = splat_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift,
-                                           batch.points, batch.points_ok)
+                        where = splat_grid(
+                            batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, batch.points_ok
+                        )
         cloud = None if self.lidar is None else self.lidar.prepare(batch.points, batch.points_ok & batch.lidar_ok[:, None])
         return NetInputs(images=batch.images, camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where)
 

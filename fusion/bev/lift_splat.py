@@ -50,11 +50,18 @@ class SplatGrid:
 
 
 def splat_grid(
-    intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int], grid: BevGrid,
-    config: SplatConfig, points: Tensor, points_ok: Tensor,
+    intrinsics: Tensor,
+    cam_T_ego: Tensor,
+    camera_ok: Tensor,
+    image_hw: tuple[int, int],
+    feature_hw: tuple[int, int],
+    grid: BevGrid,
+    config: SplatConfig,
+    points: Tensor,
+    points_ok: Tensor,
 ) -> SplatGrid:
     """Geometry of one batch (host work). Shapes as in `SensorBatch`; intrinsics are of the `image_hw` image."""
-    batch, cameras = camera_ok.shape
+    batch = len(camera_ok)
     (height, width), (h, w), (size_x, size_y) = image_hw, feature_hw, grid.shape
     device = intrinsics.device
     low, _ = config.depth_range_m
@@ -79,8 +86,14 @@ def splat_grid(
 
 
 def _depth_bins(
-    intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int], config: SplatConfig,
-    points: Tensor, points_ok: Tensor,
+    intrinsics: Tensor,
+    cam_T_ego: Tensor,
+    camera_ok: Tensor,
+    image_hw: tuple[int, int],
+    feature_hw: tuple[int, int],
+    config: SplatConfig,
+    points: Tensor,
+    points_ok: Tensor,
 ) -> Tensor:
     """`(B, N, h, w)`: bin of the nearest LiDAR point per feature pixel, or -1."""
     batch, cameras = camera_ok.shape

@@ -48,8 +48,15 @@ class PullGrid:
 
 
 def pull_grid(
-    intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int], grid: BevGrid,
-    heights_m: tuple[float, ...], views: int, min_depth_m: float = 0.5,
+    intrinsics: Tensor,
+    cam_T_ego: Tensor,
+    camera_ok: Tensor,
+    image_hw: tuple[int, int],
+    feature_hw: tuple[int, int],
+    grid: BevGrid,
+    heights_m: tuple[float, ...],
+    views: int,
+    min_depth_m: float = 0.5,
 ) -> PullGrid:
     """Project cell centres into the images (host work: no gradient, no place in a deployed graph).
 
@@ -106,7 +113,8 @@ class PullLift(nn.Module):
         super().__init__()
         self.config = config
         self.reduce = nn.Sequential(
-            nn.Conv2d(in_channels * len(config.heights_m), config.channels, 1, bias=False), nn.BatchNorm2d(config.channels),
+            nn.Conv2d(in_channels * len(config.heights_m), config.channels, 1, bias=False),
+            nn.BatchNorm2d(config.channels),
             nn.ReLU(inplace=True),
         )
 

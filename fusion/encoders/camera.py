@@ -53,7 +53,7 @@ class CameraEncoder(nn.Module):
         flat, ok = images.flatten(0, 1), camera_ok.flatten()
         if torch.compiler.is_exporting():  # a deployed graph has one shape: absent images run through and are masked
             features = self.encode(flat) * ok.to(flat.dtype)[:, None, None, None]
-            return features.unflatten(0, (batch, cameras))
+            return features.view(batch, cameras, *features.shape[1:])
         present = torch.nonzero(ok).squeeze(1)
         height, width = self.config.feature_hw((images.shape[-2], images.shape[-1]))
         if len(present) == 0:
@@ -62,7 +62,7 @@ class CameraEncoder(nn.Module):
         encoded = self.encode(flat if len(present) == len(ok) else flat[present])
         if len(present) < len(ok):
             encoded = encoded.new_zeros(len(ok), *encoded.shape[1:]).index_copy(0, present, encoded)
-        return encoded.unflatten(0, (batch, cameras))
+        return encoded.view(batch, cameras, *encoded.shape[1:])
 
     def encode(self, images: Tensor) -> Tensor:
         """`(M, 3, H, W)` -> `(M, C, h, w)`."""

@@ -54,9 +54,9 @@ class _Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self.bn0(self.expand_conv(x))) if self.expands else x
-        y = F.relu6(self.bn1(self.depthwise_conv(_pad_same(y, self.kernel, self.stride))))
-        y = self.bn2(self.project_conv(y))
+        wide = F.relu6(self.bn0(self.expand_conv(x))) if self.expands else x
+        wide = F.relu6(self.bn1(self.depthwise_conv(_pad_same(wide, self.kernel, self.stride))))
+        y: Tensor = self.bn2(self.project_conv(wide))
         return x + y if self.same else y
 
 

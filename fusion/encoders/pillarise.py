@@ -43,7 +43,13 @@ def pillarise(points: np.ndarray, points_ok: np.ndarray, grid: BevGrid, max_poin
     low = np.array([grid.x_range_m[0], grid.y_range_m[0], grid.z_range_m[0]])
     high = np.array([grid.x_range_m[1], grid.y_range_m[1], grid.z_range_m[1]])
     features, mask, index = _pillarise(
-        np.ascontiguousarray(points, np.float32), np.ascontiguousarray(points_ok), low, high, grid.cell_m, grid.shape[0], grid.shape[1],
+        np.ascontiguousarray(points, np.float32),
+        np.ascontiguousarray(points_ok),
+        low,
+        high,
+        grid.cell_m,
+        grid.shape[0],
+        grid.shape[1],
         max_points,
     )
     return Pillars(features=features, mask=mask, index=index)
@@ -99,7 +105,13 @@ def _choose(bits: np.ndarray, members: np.ndarray, count: int, hashes: np.ndarra
 
 @numba.njit(cache=True)
 def _pillarise(
-    points: np.ndarray, points_ok: np.ndarray, low: np.ndarray, high: np.ndarray, cell_m: float, size_x: int, size_y: int,
+    points: np.ndarray,
+    points_ok: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    cell_m: float,
+    size_x: int,
+    size_y: int,
     max_points: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     cell, counts = _cells(points, points_ok, low, high, cell_m, size_x, size_y)

@@ -61,7 +61,8 @@ class PillarEncoder(nn.Module):
         pillars = pillarise(points.detach().cpu().numpy(), points_ok.detach().cpu().numpy(), self.grid, self.config.max_points)
         device = points.device
         return PillarInput(
-            features=torch.from_numpy(pillars.features).to(device), mask=torch.from_numpy(pillars.mask).to(device),
+            features=torch.from_numpy(pillars.features).to(device),
+            mask=torch.from_numpy(pillars.mask).to(device),
             index=torch.from_numpy(pillars.index).to(device),
         )
 
@@ -79,7 +80,7 @@ class PillarEncoder(nn.Module):
     def columns(self, features: Tensor, mask: Tensor) -> Tensor:
         """`(M, K, F)` points -> `(M, C)` pillars; M = 0 is fine."""
         if torch.compiler.is_exporting():
-            padded = F.relu(self._normalise(self.linear(features).flatten(0, 1))).unflatten(0, mask.shape)
+            padded = F.relu(self._normalise(self.linear(features).flatten(0, 1))).view(*mask.shape, -1)
             return (padded * mask[..., None].to(padded.dtype)).amax(dim=1)
         rows = features[mask]  # padding must not enter batch normalisation
         if len(rows) == 0:

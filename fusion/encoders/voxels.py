@@ -111,9 +111,7 @@ def _sparse(spconv: Any, convolution: nn.Module, width: int) -> nn.Module:
 
 
 @numba.njit(cache=True)
-def _assign(
-    points: np.ndarray, points_ok: np.ndarray, low: np.ndarray, step: np.ndarray, size: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _assign(points: np.ndarray, points_ok: np.ndarray, low: np.ndarray, step: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The points inside and the flat (sample, x, y, z) voxel of each."""
     batch, count = points.shape[0], points.shape[1]
     rows = np.empty((batch * count, points.shape[2]), np.float32)

@@ -11,13 +11,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.geometry.grid import BevGrid
+from fusion.geometry.nms import circle_nms, rotated_nms
 from fusion.heads.centre import HeadOutput
 from fusion.heads.yaw import decode_yaw
 from fusion.types import ATTRIBUTES
 
 _ATTRIBUTE_FAMILY = {
-    "car": "vehicle", "truck": "vehicle", "bus": "vehicle", "trailer": "vehicle", "construction_vehicle": "vehicle",
-    "motorcycle": "cycle", "bicycle": "cycle", "pedestrian": "pedestrian",
+    "car": "vehicle",
+    "truck": "vehicle",
+    "bus": "vehicle",
+    "trailer": "vehicle",
+    "construction_vehicle": "vehicle",
+    "motorcycle": "cycle",
+    "bicycle": "cycle",
+    "pedestrian": "pedestrian",
 }
 
 
@@ -71,8 +78,7 @@ class RawDetections:
     @classmethod
     def empty(cls) -> RawDetections:
         """No boxes."""
-        return cls(boxes=np.zeros((0, 9), np.float32), scores=np.zeros(0, np.float32), labels=np.zeros(0, np.int64),
-                   attributes=np.zeros(0, np.int64))
+        return cls(boxes=np.zeros((0, 9), np.float32), scores=np.zeros(0, np.float32), labels=np.zeros(0, np.int64), attributes=np.zeros(0, np.int64))
 
 
 def top_peaks(output: HeadOutput, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -121,13 +127,12 @@ def _boxes(cells: np.ndarray, values: np.ndarray, grid: BevGrid) -> np.ndarray:
     xy = grid.cells_to_metres(index + values[:, :2])
     size = np.exp(np.clip(values[:, 3:6], -4.0, 4.0))  # an untrained net must not overflow
     yaw = decode_yaw(values[:, 6], values[:, 7], values[:, 8:10].argmax(axis=1))
-    return np.concatenate([xy, values[:, 2:3], size, yaw[:, None], values[:, 10:12]], axis=1).astype(np.float32)
+    boxes: np.ndarray = np.concatenate([xy, values[:, 2:3], size, yaw[:, None], values[:, 10:12]], axis=1).astype(np.float32)
+    return boxes
 
 
 def _suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, config: DecodeConfig) -> np.ndarray:
     """Indices kept, best first."""
-    from fusion.geometry.nms import circle_nms, rotated_nms
-
     kept = [np.zeros(0, np.int64)]
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

@@ -100,8 +100,10 @@ def encode_targets(truths: Sequence[GroundTruth], grid: BevGrid, num_classes: in
     kept = [np.flatnonzero(((c >= 0) & (c < (size_x, size_y))).all(axis=1)) for c in cells]
     batch, most = len(truths), max([len(k) for k in kept], default=0)
     heatmap = np.zeros((batch, num_classes, size_x, size_y), np.float32)
-    floats = {name: np.zeros((batch, most, width), np.float32) for name, width in
-              (("offset", 2), ("height", 1), ("log_size", 3), ("yaw", 2), ("velocity", 2))}
+    floats = {
+        name: np.zeros((batch, most, width), np.float32)
+        for name, width in (("offset", 2), ("height", 1), ("log_size", 3), ("yaw", 2), ("velocity", 2))
+    }
     ints = {name: np.zeros((batch, most), np.int64) for name in ("index", "labels", "direction", "attributes")}
     ok = np.zeros((batch, most), bool)
     for b, (truth, cell, keep) in enumerate(zip(truths, cells, kept, strict=True)):

@@ -36,7 +36,8 @@ class ConcatFuser(nn.Module):
         planes = 2 * (camera_channels > 0) + (lidar_channels > 0)  # camera: seen, available; LiDAR: available
         self.mix = nn.Sequential(
             nn.Conv2d(camera_channels + lidar_channels + planes, config.channels, 1, bias=False),
-            nn.BatchNorm2d(config.channels), nn.ReLU(inplace=True),
+            nn.BatchNorm2d(config.channels),
+            nn.ReLU(inplace=True),
         )
 
     def forward(self, camera: CameraStream | None, lidar: LidarStream | None) -> Tensor:
@@ -45,7 +46,7 @@ class ConcatFuser(nn.Module):
         if self.camera_channels:
             if camera is None:
                 raise ValueError("camera: expected a stream (mark absent samples in `ok`), got None")
-            parts += self._with_planes(camera.bev, camera.ok) + [camera.seen.to(camera.bev.dtype)]
+            parts += [*self._with_planes(camera.bev, camera.ok), camera.seen.to(camera.bev.dtype)]
         if self.lidar_channels:
             if lidar is None:
                 raise ValueError("lidar: expected a stream (mark absent samples in `ok`), got None")

@@ -21,12 +21,28 @@ def truth(seed: int = 0) -> GroundTruth:
     """One box of each class, spread out, every yaw quadrant, unknown velocity for the last."""
     rng = np.random.default_rng(seed)
     n = len(DETECTION_CLASSES)
-    boxes = np.concatenate([
-        np.stack([np.linspace(-19, 27, n), rng.uniform(-15, 15, n), rng.uniform(-1, 2, n)], 1), rng.uniform(0.4, 9, (n, 3)),
-        np.linspace(-3.1, 3.1, n)[:, None], rng.uniform(-8, 8, (n, 2))], axis=1).astype(np.float32)
+    boxes = np.concatenate(
+        [
+            np.stack([np.linspace(-19, 27, n), rng.uniform(-15, 15, n), rng.uniform(-1, 2, n)], 1),
+            rng.uniform(0.4, 9, (n, 3)),
+            np.linspace(-3.1, 3.1, n)[:, None],
+            rng.uniform(-8, 8, (n, 2)),
+        ],
+        axis=1,
+    ).astype(np.float32)
     boxes[-1, 7:] = np.nan
-    attributes = ("vehicle.parked", "vehicle.moving", "vehicle.stopped", "vehicle.parked", "vehicle.moving", "pedestrian.standing",
-                  "cycle.with_rider", "cycle.without_rider", "", "")
+    attributes = (
+        "vehicle.parked",
+        "vehicle.moving",
+        "vehicle.stopped",
+        "vehicle.parked",
+        "vehicle.moving",
+        "pedestrian.standing",
+        "cycle.with_rider",
+        "cycle.without_rider",
+        "",
+        "",
+    )
     return GroundTruth(boxes=boxes, labels=np.arange(n), attributes=attributes, num_lidar_pts=np.full(n, 9), visibility=np.full(n, 4))
 
 
@@ -62,9 +78,14 @@ def test_boxes_off_the_grid_are_left_out() -> None:
     moved = want.boxes.copy()
     moved[:4, 0] += 100
     moved[4, :2] = (28, 0)  # the far edge belongs to the next cell
-    targets = encode_targets([GroundTruth(boxes=moved, labels=want.labels, attributes=want.attributes, num_lidar_pts=want.num_lidar_pts,
-                                          visibility=want.visibility)], GRID, 10)
-    assert targets.ok.sum() == 5 and targets.heatmap[0, :5].max() == 0 and (targets.heatmap[0, 5:].flatten(1).max(1).values == 1).all()
+    targets = encode_targets(
+        [GroundTruth(boxes=moved, labels=want.labels, attributes=want.attributes, num_lidar_pts=want.num_lidar_pts, visibility=want.visibility)],
+        GRID,
+        10,
+    )
+    assert targets.ok.sum() == 5
+    assert targets.heatmap[0, :5].max() == 0
+    assert (targets.heatmap[0, 5:].flatten(1).max(1).values == 1).all()
 
 
 def test_yaw_survives_its_encoding() -> None:
@@ -72,15 +93,19 @@ def test_yaw_survives_its_encoding() -> None:
     back = decode_yaw(np.sin(2 * yaw), np.cos(2 * yaw), direction_bin(yaw))
     error = np.mod(back - yaw + np.pi, 2 * np.pi) - np.pi
     edge = np.isclose(np.mod(yaw - np.pi / 4, np.pi), 0) | np.isclose(np.mod(yaw - np.pi / 4, np.pi), np.pi)
-    assert np.abs(error[~edge]).max() < 1e-9 and edge.sum() == 2
+    assert np.abs(error[~edge]).max() < 1e-9
+    assert edge.sum() == 2
 
 
 def test_gaussian_radius_keeps_the_overlap() -> None:
     for length, width, overlap in ((10.0, 4.0, 0.5), (3.0, 3.0, 0.1), (20.0, 5.0, 0.7)):
         r = gaussian_radius(length, width, overlap)
         inner = (length - r) * (width - r)
-        ious = (inner / (2 * length * width - inner), (length - 2 * r) * (width - 2 * r) / (length * width),
-                length * width / ((length + 2 * r) * (width + 2 * r)))
+        ious = (
+            inner / (2 * length * width - inner),
+            (length - 2 * r) * (width - 2 * r) / (length * width),
+            length * width / ((length + 2 * r) * (width + 2 * r)),
+        )
         assert min(ious) == pytest.approx(overlap)
 
 

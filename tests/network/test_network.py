@@ -26,9 +26,13 @@ GRID = BevGrid(x_range_m=(-12.8, 12.8), y_range_m=(-12.8, 12.8), cell_m=0.8)
 
 def tiny_config(**changes: object) -> NetworkConfig:
     config = NetworkConfig(
-        grid=GRID, camera=CameraConfig(backbone=ResNetConfig(width=0.125), channels=8), lidar=PillarConfig(channels=8, out_channels=8),
-        fuser=ConcatConfig(channels=8), trunk=TrunkConfig(channels=(8, 8), blocks=(1, 1), out_channels=8),
-        head=HeadConfig(channels=8, hidden=8), decode=DecodeConfig(max_boxes=20, min_score=0.0, nms="circle"),
+        grid=GRID,
+        camera=CameraConfig(backbone=ResNetConfig(width=0.125), channels=8),
+        lidar=PillarConfig(channels=8, out_channels=8),
+        fuser=ConcatConfig(channels=8),
+        trunk=TrunkConfig(channels=(8, 8), blocks=(1, 1), out_channels=8),
+        head=HeadConfig(channels=8, hidden=8),
+        decode=DecodeConfig(max_boxes=20, min_score=0.0, nms="circle"),
     )
     return replace(config, **changes)  # type: ignore[arg-type]
 
@@ -68,8 +72,15 @@ def test_shapes_and_no_mutation(net: BevDuetNet) -> None:
     with torch.no_grad():
         output = net(batch)
     assert {name: tuple(value.shape) for name, value in maps(output).items()} == {
-        "heatmap": (2, 10, 16, 16), "offset": (2, 2, 16, 16), "height": (2, 1, 16, 16), "log_size": (2, 3, 16, 16), "yaw": (2, 2, 16, 16),
-        "direction": (2, 2, 16, 16), "velocity": (2, 2, 16, 16), "attributes": (2, 8, 16, 16)}
+        "heatmap": (2, 10, 16, 16),
+        "offset": (2, 2, 16, 16),
+        "height": (2, 1, 16, 16),
+        "log_size": (2, 3, 16, 16),
+        "yaw": (2, 2, 16, 16),
+        "direction": (2, 2, 16, 16),
+        "velocity": (2, 2, 16, 16),
+        "attributes": (2, 8, 16, 16),
+    }
     assert all(torch.equal(value, getattr(batch, name)) for name, value in before.items())
 
 
@@ -89,8 +100,13 @@ def test_every_subset_of_six_cameras_and_lidar(net: BevDuetNet) -> None:
 def test_order_of_cameras_and_points_is_irrelevant(net: BevDuetNet) -> None:
     batch = tiny_batch()
     order, shuffled = torch.tensor([3, 0, 5, 1, 4, 2]), torch.randperm(300, generator=torch.Generator().manual_seed(1))
-    permuted = replace(batch, images=batch.images[:, order], intrinsics=batch.intrinsics[:, order], cam_T_ego=batch.cam_T_ego[:, order],
-                       points=batch.points[:, shuffled])
+    permuted = replace(
+        batch,
+        images=batch.images[:, order],
+        intrinsics=batch.intrinsics[:, order],
+        cam_T_ego=batch.cam_T_ego[:, order],
+        points=batch.points[:, shuffled],
+    )
     assert_same(net(batch), net(permuted))
     crowded = replace(batch, points=batch.points * torch.tensor([0.05, 0.05, 1, 1, 1]))  # pillars overflow
     assert_same(net(crowded), net(replace(crowded, points=crowded.points[:, shuffled])))
@@ -106,8 +122,9 @@ def test_absent_sensors_have_no_effect(lift: str) -> None:
     noise = torch.where(camera_ok[..., None, None, None], batch.images, 1e3 * torch.randn_like(batch.images))
     assert_same(net(absent), net(replace(absent, images=noise, points=7 * batch.points)), atol=0)
     kept = camera_ok[0].nonzero().squeeze(1)
-    fewer = replace(absent, images=batch.images[:, kept], intrinsics=batch.intrinsics[:, kept], cam_T_ego=batch.cam_T_ego[:, kept],
-                    camera_ok=camera_ok[:, kept])
+    fewer = replace(
+        absent, images=batch.images[:, kept], intrinsics=batch.intrinsics[:, kept], cam_T_ego=batch.cam_T_ego[:, kept], camera_ok=camera_ok[:, kept]
+    )
     assert_same(net(absent), net(fewer))  # an absent slot is as good as no slot
     assert not torch.allclose(net(batch).heatmap, net(replace(batch, camera_ok=camera_ok)).heatmap)
 
@@ -130,7 +147,8 @@ def test_present_streams_matter_and_samples_do_not_mix(net: BevDuetNet) -> None:
 def test_few_cameras_and_empty_clouds(net: BevDuetNet, cameras: int, points: int) -> None:
     batch = SensorBatch.example(cameras=cameras, points=points, size_hw=(32, 64))
     found = net.detect(batch)
-    assert len(found) == 1 and len(found[0]) > 0
+    assert len(found) == 1
+    assert len(found[0]) > 0
     assert len(net.detect(batch.drop(cameras=torch.ones(1, cameras, dtype=torch.bool), lidar=torch.tensor([True])))[0]) == 0
 
 

@@ -49,7 +49,9 @@ def main() -> None:
     voxelizer = Point2VoxelCPU3d(
         vsize_xyz=[grid.cell_m, grid.cell_m, grid.z_range_m[1] - grid.z_range_m[0]],
         coors_range_xyz=[grid.x_range_m[0], grid.y_range_m[0], grid.z_range_m[0], grid.x_range_m[1], grid.y_range_m[1], grid.z_range_m[1]],
-        num_point_features=5, max_num_voxels=grid.shape[0] * grid.shape[1], max_num_points_per_voxel=max_points,
+        num_point_features=5,
+        max_num_voxels=grid.shape[0] * grid.shape[1],
+        max_num_points_per_voxel=max_points,
     )
     points, ok = cloud[None], np.ones((1, len(cloud)), bool)
     ours = pillarise(points, ok, grid, max_points)
