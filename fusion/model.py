@@ -35,8 +35,10 @@ class ModelConfig:
 
 
 def config_dirs() -> list[Path]:
-    """Where named configs are looked for: the source tree, then the installed share folder."""
-    return [Path(__file__).resolve().parent.parent / "configs", Path(sys.prefix) / "share" / "bevduet" / "configs"]
+    """Where named configs are looked for: the source tree, then the share folders of a virtual environment, a ROS workspace, a prefix."""
+    here = Path(__file__).resolve()
+    prefixes = [Path(sys.prefix), *here.parents[4:5]]  # PREFIX/lib/python3.X/site-packages/fusion/model.py
+    return [here.parents[1] / "configs", *(prefix / "share" / "bevduet" / "configs" for prefix in prefixes)]
 
 
 def config_names() -> list[str]:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fusion.errors import UserError
+
 EXAMPLE = """example:
   bevduet evaluate --dataroot data/nuscenes --version v1.0-mini --scenes scene-0103,scene-0916 \\
       --results out/perceive/results_nusc.json --out out/evaluate
@@ -33,6 +35,10 @@ def run(args: argparse.Namespace) -> int:
     from fusion.evaluate.report import headline, table, write_report
 
     scenes = None if args.scenes is None else [name.strip() for name in args.scenes.split(",") if name.strip()]
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {args.out}: cannot be made ({error.strerror}); give a folder that can be written") from None
     evaluation = score_detections(args.dataroot, args.version, scenes, args.results)
     write_metrics(evaluation, args.out)
     write_report(evaluation, args.out)

@@ -48,8 +48,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
+    from fusion.cli.perceive_job import PerceiveJob, run_job
     from fusion.data.open import open_source
-    from fusion.runtime.job import PerceiveJob, run_job
 
     perceiver = _load_perceiver(args)
     source = open_source(args.dataroot, args.version, _names(args.scenes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,5 +42,6 @@ def run(args: argparse.Namespace) -> int:
     scenes = [name for name in args.scenes.split(",") if name] if args.scenes else None
     source = open_source(args.dataroot, args.version, scenes)
     path = train(recipe, source, args.out, resume=args.resume, devices=args.devices)
-    print(f"wrote {path} and {path.with_suffix('.yaml')}")
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # the other processes of this command answer nothing
+        print(f"wrote {path} and {path.with_suffix('.yaml')}")
     return 0

@@ -38,7 +38,7 @@ def transform_images(batch: SensorBatch, new_T_old: np.ndarray) -> SensorBatch:
     for sample, camera in batch.camera_ok.nonzero().tolist():
         matrix = new_T_old[sample, camera]
         old = np.ascontiguousarray(images[sample, camera].permute(1, 2, 0).numpy())
-        new = cv2.warpAffine(old, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        new = cv2.warpAffine(old, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0.0, 0.0, 0.0))
         images[sample, camera] = torch.from_numpy(new).permute(2, 0, 1)
         intrinsics[sample, camera] = (torch.from_numpy(matrix) @ batch.intrinsics[sample, camera].to(torch.float64)).to(torch.float32)
     return replace(batch, images=images, intrinsics=intrinsics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import warnings
 from pathlib import Path
@@ -98,13 +99,16 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     strategy: str | Strategy = "auto" if devices == 1 else DDPStrategy(
         find_unused_parameters=True, process_group_backend="nccl" if on_gpu else "gloo")
     with warnings.catch_warnings():
-        for text in (".*does not have many workers.*", ".*tensorboardX.*", ".*Checkpoint directory.*", ".*number of training batches.*"):
+        # Advertising for an online service is no part of the answer.
+        logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.getMessage())
+        for text in (".*does not have many workers.*", ".*tensorboardX.*", ".*Checkpoint directory.*", ".*number of training batches.*",
+                     ".*LeafSpec.*", ".*index_reduce.*"):
             warnings.filterwarnings("ignore", text)
         trainer = L.Trainer(
             accelerator="gpu" if on_gpu else "cpu", devices=devices, strategy=strategy, precision=config.precision,
             max_epochs=config.epochs, gradient_clip_val=config.clip_norm, callbacks=callbacks,
-            logger=CSVLogger(str(out), name="log", flush_logs_every_n_steps=20), log_every_n_steps=config.log_every, use_distributed_sampler=False,
-            enable_progress_bar=progress, enable_model_summary=False, default_root_dir=str(out),
+            logger=CSVLogger(str(out), name="log", flush_logs_every_n_steps=20), log_every_n_steps=config.log_every,
+            use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False, default_root_dir=str(out),
         )
         _fit(trainer, module, last if resume else None)
     if trainer.is_global_zero:

@@ -67,7 +67,7 @@ def draw_bev(sensor_set: SensorSet, detections: Detections | None, truth: Ground
             corners = box_corners(detections.boxes[index:index + 1])[0, :4, :2]
             _draw_outline(image, view.pixels(corners), color, 2, 0.0)
             centre, front = detections.boxes[index, :2], corners[[0, 3]].mean(axis=0)
-            draw_line(image, *view.pixels(np.stack([centre, centre + 1.25 * (front - centre)])), color, 2)
+            draw_line(image, view.pixels(centre), view.pixels(centre + 1.25 * (front - centre)), color, 2)
     if sensor_set.lidar is None:
         put_text(image, f"{sensor_set.lidar_name}: no points", (12, view.size_px - 14), TEXT)
     return image

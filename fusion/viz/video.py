@@ -35,7 +35,7 @@ def write_video(pictures: Sequence[Path], path: Path, fps: float = 2.0) -> Path:
     height, width = _read(pictures[0]).shape[:2]
     try:
         with replacing(path) as temporary:
-            writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
+            writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
             try:
                 if not writer.isOpened():
                     raise _NoEncoder

@@ -34,7 +34,8 @@ class SyntheticSource:
         pedestrian = int(token) % 3 == 2
         box = [8.0 - int(token), 2, 0, 4, 2, 3, 0.3, 1, 0]
         return GroundTruth(boxes=np.array([box], np.float32), labels=np.array([5 if pedestrian else 0]), visibility=np.array([4]),
-                           attributes=("pedestrian.moving" if pedestrian else "vehicle.moving",), num_lidar_pts=np.array([9]), tokens=(token,))
+                           num_lidar_pts=np.array([9]), tokens=(token,),
+                           attributes=("pedestrian.moving" if pedestrian else "vehicle.moving",))
 
 
 MODEL: dict[str, Any] = {

@@ -18,7 +18,8 @@ def _project(batch: SensorBatch, camera: int, points: torch.Tensor) -> torch.Ten
 
 def _truth(seed: int = 0) -> GroundTruth:
     rng = np.random.default_rng(seed)
-    boxes = np.concatenate([rng.uniform(-15, 15, (6, 2)), rng.uniform(0, 2, (6, 1)), rng.uniform(2, 6, (6, 3)), rng.uniform(-3, 3, (6, 3))], 1)
+    boxes = np.concatenate([rng.uniform(-15, 15, (6, 2)), rng.uniform(0, 2, (6, 1)), rng.uniform(2, 6, (6, 3)),
+                            rng.uniform(-3, 3, (6, 3))], 1)
     return GroundTruth(boxes=boxes.astype(np.float32), labels=np.zeros(6, np.int64), attributes=("",) * 6,
                        num_lidar_pts=np.ones(6, np.int64), visibility=np.ones(6, np.int64))
 
@@ -33,7 +34,8 @@ def test_bev_transform_keeps_points_in_their_boxes_and_on_their_pixels() -> None
         moved, moved_truth = transform_batch(batch, new_T_ego), transform_ground_truth(truth, new_T_ego)
         same = points_in_boxes(moved.points[0, :, :3].numpy(), moved_truth.boxes) == inside
         assert (~same).sum() <= 1  # a point on a face may round to the other side
-        torch.testing.assert_close(_project(moved, 0, moved.points[0, :, :3]), _project(batch, 0, batch.points[0, :, :3]), rtol=1e-3, atol=1e-2)
+        before, after = _project(batch, 0, batch.points[0, :, :3]), _project(moved, 0, moved.points[0, :, :3])
+        torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-2)
 
 
 def test_bev_transform_moves_velocity_with_heading() -> None:

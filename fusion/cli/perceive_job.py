@@ -14,7 +14,7 @@ from fusion.errors import UserError
 from fusion.evaluate.submission import SubmissionWriter, to_submission
 from fusion.runtime.perceiver import Perceiver
 from fusion.runtime.timing import write_timing
-from fusion.types import Detections, SensorSet
+from fusion.types import GroundTruth, SensorSet
 from fusion.viz.camera_mosaic import draw_instant
 from fusion.viz.video import write_jpeg, write_video
 
@@ -101,7 +101,10 @@ def run_job(source: SceneSource, perceiver: Perceiver, job: PerceiveJob, *, mode
                     writer.add(token, to_submission(detections, pose, token))
                 if job.draw_every and number % job.draw_every == 0:
                     path = job.out / "pictures" / scene / f"{number:03d}_{token}.jpg"
-                    _draw(source, perceiver, job, sensor_set, detections, path, f"{scene}  {number + 1}/{len(tokens[scene])}")
+                    title = f"{scene}  {number + 1}/{len(tokens[scene])}"
+                    truth = _truth(source, token, summary)
+                    with perceiver.timer.stage("draw"):
+                        write_jpeg(path, draw_instant(sensor_set, detections, truth, title=title, min_score=job.draw_min_score))
                     pictures.append(path)
             if pictures:
                 write_video(pictures, job.out / f"{scene}.mp4", fps=2.0 / job.draw_every)
@@ -128,8 +131,10 @@ def _load(source: SceneSource, perceiver: Perceiver, job: PerceiveJob, token: st
     return sensor_set.without(*(name for name in job.drop if name in known))
 
 
-def _draw(source: SceneSource, perceiver: Perceiver, job: PerceiveJob, sensor_set: SensorSet, detections: Detections, path: Path,
-          title: str) -> None:
-    with perceiver.timer.stage("draw"):
-        truth = source.ground_truth(sensor_set.token)
-        write_jpeg(path, draw_instant(sensor_set, detections, truth, title=title, min_score=job.draw_min_score))
+def _truth(source: SceneSource, token: str, summary: JobSummary) -> GroundTruth | None:
+    """Annotations to draw; None, with a warning, where they cannot be read."""
+    try:
+        return source.ground_truth(token)
+    except (UserError, ValueError, OSError) as error:
+        summary.warn(f"{token}: drawn without ground truth: {error}")
+        return None

@@ -1,0 +1,46 @@
+"""The command line: help, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fusion.cli.main import main
+
+
+@pytest.mark.parametrize("command", [[], ["perceive"], ["evaluate"], ["train"], ["show-config"]])
+def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: bevduet" in capsys.readouterr().out
+
+
+def test_show_config_fills_in_defaults_and_overrides(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show-config", "nano", "--set", "model.num_sweeps=2"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["model"]["num_sweeps"] == 2
+    assert shown["model"]["input"]["max_range_m"] == 80.0
+
+
+@pytest.mark.parametrize(("argv", "says"), [
+    (["show-config", "nanno"], "did you mean 'nano'"),
+    (["show-config", "nano", "--set", "model.num_sweps=2"], "num_sweps"),
+    (["perceive", "--dataroot", "/nowhere", "--model", "/nowhere.safetensors", "--out", "/tmp/x"], "/nowhere.safetensors"),
+])
+def test_bad_input_is_one_line_and_exit_code_2(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("bevduet: error: ")
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_the_parser_imports_nothing_heavy() -> None:
+    code = "import sys, fusion.cli.main as m; m.build_parser(); print([n for n in ('torch', 'cv2', 'numba') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
