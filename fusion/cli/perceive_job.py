@@ -100,7 +100,7 @@ def run_job(source: SceneSource, perceiver: Perceiver, job: PerceiveJob, *, mode
                     pose = np.eye(4) if sensor_set.global_T_ego is None else sensor_set.global_T_ego
                     writer.add(token, to_submission(detections, pose, token))
                 if job.draw_every and number % job.draw_every == 0:
-                    path = job.out / "pictures" / scene / f"{number:03d}_{token}.jpg"
+                    path = job.out / "pictures" / scene / f"{number:03d}_{token.replace('/', '_')}.jpg"
                     title = f"{scene}  {number + 1}/{len(tokens[scene])}"
                     truth = _truth(source, token, summary)
                     with perceiver.timer.stage("draw"):

@@ -2,9 +2,9 @@
 
     python tools/bench/latency.py [--configs nano base] [--repeats 20] [--dataroot D --version V] [--json FILE]
 
-Each config runs in a process of its own, so that peak memory is its own; they answer in turn, round by round, and the ratio is the
-median of the rounds' ratios, so that a machine that is busy for a while is busy for all of them. Without --dataroot the input is random: six 900 x 1600
-images and 35,000 points, nuScenes' size.
+Each config runs in a process of its own, so that peak memory is its own. They answer in turn, round by round, and the ratio is
+the median of the rounds' ratios, so that a machine that is busy for a while is busy for all of them. Without --dataroot the
+input is random: six 900 x 1600 images and 35,000 points, nuScenes' size.
 """
 
 from __future__ import annotations
