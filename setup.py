@@ -23,7 +23,7 @@ setup(
     ],
     python_requires=">=3.10,<3.13",
     install_requires=["torch", "numpy", "numba", "opencv-python-headless", "nuscenes-devkit", "lightning", "safetensors", "PyYAML",
-                      "matplotlib", "tqdm"],
+                      "matplotlib", "tqdm", "embreex"],
     extras_require={
         "test": ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML", "shapely"],
         "sparse": ["spconv"],

@@ -86,3 +86,13 @@ def wrap_angle(rad: ArrayLike) -> np.ndarray:
     wrapped = np.mod(np.asarray(rad, dtype=np.float64) + np.pi, 2 * np.pi) - np.pi
     # For a tiny negative argument np.mod rounds up to 2 pi itself, which would break the half-open interval.
     return np.asarray(np.where(wrapped >= np.pi, -np.pi, wrapped))
+
+
+def pose_from_angles(translation: ArrayLike, *, yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
+    """`(4, 4)` a_T_b from the position of b in a and its angles, rad: turned by yaw about z, then pitch about the new y
+    (positive: nose down, as in REP-103), then roll about the new x."""
+    cp, sp, cr, sr = np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
+    a_T_b = np.eye(4)
+    a_T_b[:3, :3] = rotation_z(yaw) @ np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]]) @ np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    a_T_b[:3, 3] = translation
+    return a_T_b

@@ -1,0 +1,90 @@
+"""What surfaces are made of: how they look to a camera and to a LiDAR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+
+class Material(IntEnum):
+    """Index into `MATERIALS`; stored per face of a mesh."""
+
+    ASPHALT = 0
+    MARKING = 1
+    CONCRETE = 2
+    SOIL = 3
+    GRASS = 4
+    FOLIAGE = 5
+    BARK = 6
+    BRICK = 7
+    PLASTER = 8
+    FACADE_GLASS = 9
+    CAR_GLASS = 10
+    PAINT = 11
+    DARK_PAINT = 12
+    RUBBER = 13
+    METAL = 14
+    PLASTIC = 15
+    RETRO = 16
+    CLOTH = 17
+    SKIN = 18
+    LAMP = 19
+    WOOD = 20
+    FENCE = 21
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface:
+    """One material.
+
+    Attributes:
+        reflectivity: diffuse LiDAR reflectivity in [0, 1] at normal incidence.
+        pass_through: probability that a LiDAR beam goes through (glass, gaps between leaves, mesh).
+        mirror: share of a beam's energy that leaves in the mirror direction: such surfaces return little at grazing angles.
+        retro: returns as much from any angle.
+        texture: name of the procedural texture that `fusion.simulate.texture` gives it.
+        gloss: strength of the camera's specular highlight and sky reflection in [0, 1].
+        glow: brightness that it emits at night, relative to white in full sun.
+    """
+
+    reflectivity: float
+    pass_through: float = 0.0
+    mirror: float = 0.0
+    retro: bool = False
+    texture: str = "plain"
+    gloss: float = 0.0
+    glow: float = 0.0
+
+
+MATERIALS: dict[Material, Surface] = {
+    Material.ASPHALT: Surface(reflectivity=0.12, texture="asphalt"),
+    Material.MARKING: Surface(reflectivity=0.45, texture="worn"),
+    Material.CONCRETE: Surface(reflectivity=0.28, texture="concrete"),
+    Material.SOIL: Surface(reflectivity=0.22, texture="soil"),
+    Material.GRASS: Surface(reflectivity=0.35, texture="grass"),
+    Material.FOLIAGE: Surface(reflectivity=0.35, pass_through=0.35, texture="leaves"),
+    Material.BARK: Surface(reflectivity=0.25, texture="bark"),
+    Material.BRICK: Surface(reflectivity=0.35, texture="brick"),
+    Material.PLASTER: Surface(reflectivity=0.45, texture="plaster"),
+    Material.FACADE_GLASS: Surface(reflectivity=0.08, pass_through=0.5, mirror=0.8, texture="window", gloss=0.8, glow=0.2),
+    Material.CAR_GLASS: Surface(reflectivity=0.06, pass_through=0.7, mirror=0.8, texture="plain", gloss=0.9),
+    Material.PAINT: Surface(reflectivity=0.45, mirror=0.3, texture="paint", gloss=0.5),
+    Material.DARK_PAINT: Surface(reflectivity=0.07, mirror=0.7, texture="paint", gloss=0.6),
+    Material.RUBBER: Surface(reflectivity=0.05, texture="plain"),
+    Material.METAL: Surface(reflectivity=0.5, mirror=0.4, texture="metal", gloss=0.4),
+    Material.PLASTIC: Surface(reflectivity=0.3, texture="plain", gloss=0.2),
+    Material.RETRO: Surface(reflectivity=1.0, retro=True, texture="plain", gloss=0.2),
+    Material.CLOTH: Surface(reflectivity=0.3, texture="cloth"),
+    Material.SKIN: Surface(reflectivity=0.4, texture="plain"),
+    Material.LAMP: Surface(reflectivity=0.4, texture="plain", gloss=0.5, glow=1.5),
+    Material.WOOD: Surface(reflectivity=0.3, texture="wood"),
+    Material.FENCE: Surface(reflectivity=0.3, pass_through=0.6, texture="metal"),
+}
+"""Every material; figures are typical for 905 nm, tuned until simulated intensity has the spread of real sweeps."""
+
+
+def column(name: str) -> np.ndarray:
+    """One numeric attribute of `Surface` for every material, `(len(Material),)` float32, to be indexed by material."""
+    return np.array([float(getattr(MATERIALS[m], name)) for m in Material], np.float32)

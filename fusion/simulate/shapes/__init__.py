@@ -1,0 +1,1 @@
+"""Parametric shapes of the ten detection classes and of clutter, as triangle meshes."""
