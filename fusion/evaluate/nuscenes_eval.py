@@ -81,10 +81,13 @@ def evaluate_detections(dataroot: Path, version: str, scenes: Sequence[str] | No
     return evaluation.summary
 
 
-def score_detections(dataroot: Path, version: str, scenes: Sequence[str] | None, results_path: Path) -> Evaluation:
-    """Score a submission; arguments and errors as in `evaluate_detections`, nothing is written."""
+def score_detections(dataroot: Path, version: str, scenes: Sequence[str] | None, results_path: Path, *, tables: Any = None) -> Evaluation:
+    """Score a submission; arguments and errors as in `evaluate_detections`, nothing is written.
+
+    `tables` is what `open_tables` gave for the same data set, to load it once for several submissions.
+    """
     submission = read_submission(results_path)
-    nusc = _open_tables(dataroot, version)
+    nusc = open_tables(dataroot, version) if tables is None else tables
     names = _scene_names(nusc, scenes)
     tokens = get_samples_of_scenes(names, nusc)
     _check_samples(nusc, names, tokens, submission["results"], results_path)
@@ -105,7 +108,8 @@ def write_metrics(evaluation: Evaluation, out_dir: Path) -> None:
     write_text(out_dir / "metrics_summary.json", json.dumps(evaluation.summary, indent=2))
 
 
-def _open_tables(dataroot: Path, version: str) -> Any:
+def open_tables(dataroot: Path, version: str) -> Any:
+    """The devkit's `NuScenes` of a data set; UserError where its tables cannot be loaded."""
     if not (dataroot / version / "scene.json").is_file():
         found = sorted(p.parent.name for p in dataroot.glob("*/scene.json")) if dataroot.is_dir() else []
         raise UserError(f"{dataroot / version}: no nuScenes tables there; "
