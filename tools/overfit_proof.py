@@ -37,7 +37,7 @@ from fusion.train.run import train
 from fusion.types import ATTRIBUTES, Detections, GroundTruth, SensorSet
 
 BARS = {"camera+lidar": {"car": 0.9, "mAP": 0.7}, "lidar": {"car": 0.9, "mAP": 0.7}, "camera": {"car": 0.5}}
-"""Sensor state -> lowest average precision (mean of the four distance thresholds) of cars and of all classes present."""
+"""Sensor state -> lowest average precision (mean of the four distance thresholds) of cars and of all classes that the LiDAR hits."""
 
 
 class FewInstants:
@@ -89,15 +89,20 @@ class OfficialScore:
         self._truth = self._filtered(load_gt_of_sample_tokens(self._nusc, list(tokens), DetectionBox))
         boxes = self._truth.all
         self.counts = {name: sum(b.detection_name == name for b in boxes) for name in self._config.class_names}
+        # The devkit scores what the LiDAR or a radar hits; there is no radar in this network, so a class that radars alone hit is
+        # shown and kept out of the mean. Single boxes of that kind stay in.
+        records = [self._nusc.get("sample_annotation", a) for t in tokens for a in self._nusc.get("sample", t)["anns"]]
+        hit = {(a["sample_token"], tuple(a["translation"])) for a in records if a["num_lidar_pts"] > 0}
+        self.averaged = {b.detection_name for b in boxes if (b.sample_token, tuple(b.translation)) in hit}
 
     def __call__(self, results: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
-        """Submission entries by token -> average precision by class present (mean over the four thresholds), and "mAP"."""
+        """Submission entries by token -> average precision by class present (mean over the four thresholds), and "mAP" of `averaged`."""
         found = self._filtered(EvalBoxes.deserialize(results, DetectionBox))
         precision = {}
         for name in (name for name, count in self.counts.items() if count):
             curves = [accumulate(self._truth, found, name, self._config.dist_fcn_callable, t) for t in self._config.dist_ths]
             precision[name] = float(np.mean([calc_ap(c, self._config.min_recall, self._config.min_precision) for c in curves]))
-        return {**precision, "mAP": float(np.mean(list(precision.values())))}
+        return {**precision, "mAP": float(np.mean([precision[name] for name in self.averaged]))}
 
     def _filtered(self, boxes: Any) -> Any:
         if not boxes.all:
@@ -122,11 +127,11 @@ def main() -> int:
     all_tokens = source.tokens(args.scene)
     tokens = [all_tokens[i] for i in np.linspace(0, len(all_tokens) - 1, args.keyframes + 2).round().astype(int)[1:-1]]
     few = FewInstants(source, tokens)
-    start = time.monotonic()
+    start, start_cpu = time.monotonic(), time.process_time()
     weights = args.out / "model.safetensors"
     if not args.score_only:
         weights = train(load_recipe(args.config, args.sets), few, args.out, progress=False)
-    minutes = (time.monotonic() - start) / 60
+    minutes = {"wall": (time.monotonic() - start) / 60, "cpu": (time.process_time() - start_cpu) / 60}
     network, config = load_checkpoint(weights)
     official = OfficialScore(args.dataroot, args.version, tokens)
     scores: dict[str, dict[str, float]] = {}
@@ -137,22 +142,24 @@ def main() -> int:
             assert readings.global_T_ego is not None
             results[token] = to_submission(detect(network, config.input, in_state(readings, state)), readings.global_T_ego, token)
         scores[state] = official(results)
-    return report(scores, official.counts, minutes, tokens, args.out)
+    return report(scores, official, minutes, tokens, args.out)
 
 
-def report(scores: dict[str, dict[str, float]], counts: dict[str, int], minutes: float, tokens: list[str], out: Path) -> int:
+def report(scores: dict[str, dict[str, float]], official: OfficialScore, minutes: dict[str, float], tokens: list[str], out: Path) -> int:
     """Print the table, write `overfit_metrics.json`, and give the exit code."""
+    counts = official.counts
     names = [name for name, count in counts.items() if count]
     print(f"{'average precision':24}" + "".join(f"{state:>14}" for state in scores) + f"{'boxes':>8}")
     for name in [*names, "mAP"]:
-        boxes = counts.get(name, sum(counts.values()))
-        print(f"{name:24}" + "".join(f"{scores[state][name]:14.3f}" for state in scores) + f"{boxes:8d}")
+        boxes = counts.get(name, sum(counts[n] for n in official.averaged))
+        note = "" if name in official.averaged or name == "mAP" else "  (no LiDAR point on any: not in mAP)"
+        print(f"{name:24}" + "".join(f"{scores[state][name]:14.3f}" for state in scores) + f"{boxes:8d}{note}")
     failed = [f"{state}: {name} {scores[state][name]:.3f} < {bar}" for state, bars in BARS.items() for name, bar in bars.items()
               if scores[state][name] < bar]
-    document = {"scores": scores, "boxes": counts, "bars": BARS, "failed": failed, "training_minutes": round(minutes, 2),
-                "tokens": tokens}
+    document = {"scores": scores, "boxes": counts, "bars": BARS, "failed": failed, "averaged": sorted(official.averaged),
+                "training_minutes": {key: round(value, 2) for key, value in minutes.items()}, "tokens": tokens}
     write_text(out / "overfit_metrics.json", json.dumps(document, indent=2) + "\n")
-    print(f"training took {minutes:.1f} minutes; " + ("all bars are met" if not failed else "FAILED: " + "; ".join(failed)))
+    print(f"training took {minutes['wall']:.1f} minutes ({minutes['cpu']:.1f} of CPU time); " + ("all bars are met" if not failed else "FAILED: " + "; ".join(failed)))
     return 1 if failed else 0
 
 

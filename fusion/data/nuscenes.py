@@ -101,7 +101,8 @@ class NuScenesSource:
         return GroundTruth(
             boxes=boxes.astype(np.float32), labels=index.annotation_label[part].copy(),
             attributes=tuple(ATTRIBUTES[i] if i >= 0 else "" for i in index.annotation_attribute[part]),
-            num_lidar_pts=index.annotation_points[part].copy(), visibility=index.annotation_visibility[part].copy(),
+            num_lidar_pts=index.annotation_points[part, 0].copy(), num_radar_pts=index.annotation_points[part, 1].copy(),
+            visibility=index.annotation_visibility[part].copy(),
             tokens=tuple(name.decode() for name in index.annotation_instance[part]),
         )
 

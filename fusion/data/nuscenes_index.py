@@ -21,7 +21,7 @@ from fusion.data.nuscenes_tables import OPTIONAL_IN_TEST, TABLES, build_arrays
 from fusion.errors import UserError
 from fusion.files import replacing
 
-FORMAT = 1  # raise whenever an array's meaning changes: old caches are then rebuilt
+FORMAT = 2  # raise whenever an array's meaning changes: old caches are then rebuilt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class NuScenesIndex:
         annotation_box: `(M, 13)` global: centre x y z, w l h, quaternion w x y z, velocity x y z (NaN where unknown).
         annotation_label: `(M,)` int, index into DETECTION_CLASSES, never -1 (others are left out).
         annotation_attribute: `(M,)` int, index into ATTRIBUTES or -1.
-        annotation_points: `(M,)` int, LiDAR points inside.
+        annotation_points: `(M, 2)` int, LiDAR and radar points inside.
         annotation_visibility: `(M,)` int, 0 to 4.
         annotation_instance: `(M,)` bytes.
     """

@@ -172,7 +172,7 @@ def _annotations(folder: Path, version: str, row_of: Mapping[str, int], stamp_us
         "annotation_label": np.array([label[a["instance_token"]] for a in kept], np.int64),
         "annotation_attribute": np.array(
             [attribute[a["attribute_tokens"][0]] if a["attribute_tokens"] else -1 for a in kept], np.int64),
-        "annotation_points": np.array([a["num_lidar_pts"] for a in kept], np.int64),
+        "annotation_points": np.array([[a["num_lidar_pts"], a["num_radar_pts"]] for a in kept], np.int64).reshape(-1, 2),
         "annotation_visibility": np.array([int(a.get("visibility_token") or 0) for a in kept], np.int64),
         "annotation_instance": _names([a["instance_token"] for a in kept]),
     }

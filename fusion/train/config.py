@@ -102,7 +102,8 @@ class TrainConfig:
         class_balanced: draw samples so that rare classes are seen as often as frequent ones.
         repeats: how often an epoch passes over the data; for data sets of a few samples, where an epoch would be one step.
         cache: keep converted samples in memory; only for data sets that fit. Sweeps, images and points are then read once.
-        min_lidar_pts: boxes with fewer LiDAR points are not taught (unknown counts are).
+        min_points: boxes with fewer LiDAR and radar points together are not taught (unknown counts are); at 1, the boxes that the
+            official score counts are the boxes that are taught.
         log_every: steps between two lines of the log.
     """
 
@@ -120,7 +121,7 @@ class TrainConfig:
     class_balanced: bool = True
     repeats: int = 1
     cache: bool = False
-    min_lidar_pts: int = 1
+    min_points: int = 1
     log_every: int = 10
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     dropout: SensorDropoutConfig = field(default_factory=SensorDropoutConfig)

@@ -137,7 +137,7 @@ class TrainDataset(Dataset[TrainBatch]):
         return sensors
 
     def _teachable(self, truth: GroundTruth) -> GroundTruth:
-        return truth.select((truth.num_lidar_pts >= self._train.min_lidar_pts) | (truth.num_lidar_pts < 0))
+        return truth.select((truth.num_points >= self._train.min_points) | (truth.num_points < 0))
 
     def _fill_bank(self, token: str, truth: GroundTruth) -> None:
         readings = self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=False)

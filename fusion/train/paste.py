@@ -97,5 +97,6 @@ def paste(batch: SensorBatch, truth: GroundTruth, objects: list[PastedObject]) -
         attributes=tuple(a for t in parts for a in t.attributes), num_lidar_pts=np.concatenate([t.num_lidar_pts for t in parts]),
         visibility=np.concatenate([t.visibility for t in parts]), classes=truth.classes,
         tokens=tuple(n for t in parts for n in (t.tokens or ("",) * len(t))),
+        num_radar_pts=np.concatenate([t.num_points - t.num_lidar_pts for t in parts]),
     )
     return pasted.drop(cameras=torch.ones_like(batch.camera_ok)), merged

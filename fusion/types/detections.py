@@ -90,6 +90,7 @@ class GroundTruth:
         num_lidar_pts: `(M,)` int64 points of one sweep inside the box; -1 where unknown.
         visibility: `(M,)` int64, 1 (0-40 %) to 4 (80-100 %) as in nuScenes; 0 where unknown.
         tokens: M instance names, or "" each.
+        num_radar_pts: `(M,)` int64 radar returns inside the box; None where the data set counts none.
     """
 
     boxes: np.ndarray
@@ -99,14 +100,23 @@ class GroundTruth:
     visibility: np.ndarray
     tokens: tuple[str, ...] = ()
     classes: tuple[str, ...] = field(default=DETECTION_CLASSES)
+    num_radar_pts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _check_boxes(self.boxes, self.labels, self.attributes, self.classes)
         check_shape("num_lidar_pts", self.num_lidar_pts, (len(self.boxes),), {})
         check_shape("visibility", self.visibility, (len(self.boxes),), {})
+        if self.num_radar_pts is not None:
+            check_shape("num_radar_pts", self.num_radar_pts, (len(self.boxes),), {})
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    @property
+    def num_points(self) -> np.ndarray:
+        """`(M,)` int64 LiDAR and radar points inside, as the official nuScenes score counts them; -1 where unknown."""
+        radar = 0 if self.num_radar_pts is None else self.num_radar_pts
+        return np.where(self.num_lidar_pts < 0, -1, self.num_lidar_pts + radar)
 
     def select(self, keep: np.ndarray) -> GroundTruth:
         """The boxes at a boolean mask or an index array `(K,)`."""
@@ -115,6 +125,7 @@ class GroundTruth:
             boxes=self.boxes[index], labels=self.labels[index], attributes=tuple(self.attributes[i] for i in index),
             num_lidar_pts=self.num_lidar_pts[index], visibility=self.visibility[index],
             tokens=tuple(self.tokens[i] for i in index) if self.tokens else (), classes=self.classes,
+            num_radar_pts=None if self.num_radar_pts is None else self.num_radar_pts[index],
         )
 
     @classmethod

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from synthetic import SyntheticSource, tiny_recipe
@@ -7,7 +9,7 @@ from synthetic import SyntheticSource, tiny_recipe
 from fusion.train.config import SensorDropoutConfig
 from fusion.train.dataset import TrainDataset, collate, drop_sensors
 from fusion.train.sample_key import SampleKey
-from fusion.types import SensorBatch
+from fusion.types import GroundTruth, SensorBatch
 
 
 def test_same_key_gives_the_same_sample_and_another_epoch_another() -> None:
@@ -43,3 +45,16 @@ def test_dropout_reaches_every_state_but_the_empty_one() -> None:
     assert states == {(0, True), (1, True), (2, True), (1, False), (2, False)}
     alone = SensorBatch.example(cameras=0)
     assert all(bool(drop_sensors(alone, config, np.random.default_rng(s)).lidar_ok[0]) for s in range(20))
+
+
+def test_boxes_that_the_official_score_counts_are_taught() -> None:
+    class Counted(SyntheticSource):
+        def ground_truth(self, token: str) -> GroundTruth:
+            one = super().ground_truth(token)
+            four = one.select(np.zeros(4, np.int64))
+            return replace(four, num_lidar_pts=np.array([3, 0, 0, -1]), num_radar_pts=np.array([0, 2, 0, 0]))
+
+    recipe = tiny_recipe(augment={"bev_flip": 0.0, "bev_rotate_rad": 0.0, "bev_scale": [1.0, 1.0]})
+    truth = TrainDataset(Counted(), recipe.model, recipe.train)[SampleKey(0, 0, 0)].truth[0]
+    assert truth.num_lidar_pts.tolist() == [3, 0, -1]  # by LiDAR, by radar alone, unknown; not the one that nothing hits
+    assert truth.num_points.tolist() == [3, 2, -1]
