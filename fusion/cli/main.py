@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from fusion.errors import UserError
 
-SUBCOMMANDS = ("perceive", "evaluate", "train", "show_config")
+SUBCOMMANDS = ("simulate", "perceive", "evaluate", "train", "show_config")
 
 EXAMPLES = """examples:
   bevduet perceive --dataroot data/nuscenes --version v1.0-mini --scenes scene-0103 --model best.safetensors --out out/perceive

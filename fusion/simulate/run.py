@@ -1,0 +1,161 @@
+"""Making a whole data root: scenes in workers, tables merged as they finish, resumed where an earlier run stopped."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fusion.config import to_mapping
+from fusion.errors import UserError
+from fusion.files import write_text
+from fusion.simulate.drive import Request
+from fusion.simulate.fragments import finished, merge
+from fusion.simulate.parts import Parts, real_parts
+from fusion.simulate.record import remove_scene
+from fusion.simulate.vocabulary import fixed_tables
+from fusion.simulate.workers import make_scenes
+
+SETTINGS = "simulate.json"
+FORMAT = 1  # raise whenever the same request gives other bytes
+MERGE_SHARE = 0.05
+"""Merging the tables takes at most this share of the time."""
+
+MAX_FAILED = 5
+"""So many failed scenes end the run."""
+
+
+def simulate(root: Path, request: Request, *, workers: int = 1, resume: bool = False, parts: Parts | None = None) -> list[str]:
+    """Make a data root, or go on with one.
+
+    Args:
+        root: folder, absent or empty unless `resume`.
+        request: what to make.
+        workers: processes.
+        resume: keep the finished scenes of an earlier run with the same request.
+        parts: the simulators; None for the real ones.
+
+    Returns:
+        Names of all scenes.
+
+    Raises:
+        UserError: a folder that is not empty or holds another request's scenes, a full disk, scenes that failed; the finished scenes
+            are valid in every case.
+    """
+    if workers < 1:
+        raise UserError(f"--workers {workers}: expected at least 1")
+    names = [request.name(index) for index in range(request.scenes)]
+    try:
+        _prepare(root, request, resume)
+        with _terminating_as_interrupt():
+            failed = _make(root, request, names, workers, parts or real_parts())
+    except OSError as error:
+        count = len(finished(root, names))
+        what = "no space left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"cannot be written ({error.strerror})"
+        raise UserError(f"{root}: {what}; {count} finished scene(s) of {len(names)} stay valid: mend it and go on with --resume") from None
+    if failed:
+        first = min(failed)
+        raise UserError(f"{root}: {len(failed)} scene(s) could not be made, for example {first}: {failed[first]}; "
+                        f"{len(finished(root, names))} of {len(names)} are finished and valid; tracebacks above")
+    return names
+
+
+def _prepare(root: Path, request: Request, resume: bool) -> None:
+    """Check the folder, and record what is made in it."""
+    asked: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **to_mapping(request)}))
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / SETTINGS
+    if path.is_file() and resume:
+        _check_same(path, asked)
+        for leftover in root.glob(".tables-*/*"):
+            leftover.unlink()
+        for index in range(request.scenes):
+            if not finished(root, [request.name(index)]):
+                remove_scene(root, request, index)
+    elif any(root.iterdir()):
+        raise UserError(f"--out {root}: " + (f"not empty, and without the {SETTINGS} of an earlier run; give a new folder" if resume else
+                                             "not empty; give a new folder, or --resume to finish what an earlier run began there"))
+    write_text(path, json.dumps(asked, indent=1) + "\n")
+
+
+def _check_same(path: Path, asked: dict[str, Any]) -> None:
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); give a new folder") from None
+    for key in asked:
+        if made.get(key) != asked[key]:
+            option = f"--{key.removesuffix('_s').replace('_', '-')}"
+            values = "other sensors or mounts" if key == "rig" else f"{made.get(key)}, not {asked[key]}"
+            raise UserError(f"--resume: {path.parent} was begun with {option} {values}; ask for the same, or give a new folder")
+
+
+def _make(root: Path, request: Request, names: list[str], workers: int, parts: Parts) -> dict[str, str]:
+    """Make what is missing; returns name -> last line of the error of the scenes that failed."""
+    per_scene = len(request.keyframes_s())
+    missing = [index for index, name in enumerate(names) if not finished(root, [name])]
+    failed: dict[str, str] = {}
+    merger = _Merger(root, request, names)
+    with tqdm(total=len(names) * per_scene, initial=(len(names) - len(missing)) * per_scene, unit="keyframe", disable=None,
+              smoothing=0.05) as bar:
+        try:
+            with closing(make_scenes(root, request, missing, workers, parts, bar.update)) as scenes:
+                for index, failure in scenes:
+                    if failure is not None:
+                        tqdm.write(f"bevduet: warning: {names[index]} failed:\n{failure}", file=sys.stderr)
+                        failed[names[index]] = str(failure).strip().splitlines()[-1]
+                        if len(failed) >= MAX_FAILED:
+                            break
+                    merger.merge_if_cheap()
+        finally:
+            merger.merge()
+    return failed
+
+
+class _Merger:
+    """Merges rarely enough to cost little."""
+
+    def __init__(self, root: Path, request: Request, names: list[str]) -> None:
+        self._root, self._request, self._names = root, request, names
+        cameras = tuple(camera.name for camera in request.rig.cameras)
+        self._fixed = fixed_tables(cameras, None if request.rig.lidar is None else request.rig.lidar.name)
+        self._ended, self._took_s, self._merged = time.monotonic(), 0.0, 0
+
+    def merge_if_cheap(self) -> None:
+        if self._took_s <= MERGE_SHARE * (time.monotonic() - self._ended):
+            self.merge()
+
+    def merge(self) -> None:
+        """Nothing new, nothing written; nothing finished, no tables."""
+        done = finished(self._root, self._names)
+        if len(done) > self._merged:
+            began = time.monotonic()
+            merge(self._root, done, self._fixed, self._request.split(done))
+            self._ended, self._merged = time.monotonic(), len(done)
+            self._took_s = self._ended - began
+
+
+@contextmanager
+def _terminating_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does: workers stop, half scenes go, tables are merged."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
