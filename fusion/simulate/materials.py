@@ -44,6 +44,7 @@ class Surface:
         pass_through: probability that a LiDAR beam goes through (glass, gaps between leaves, mesh).
         mirror: share of a beam's energy that leaves in the mirror direction: such surfaces return little at grazing angles.
         retro: returns as much from any angle.
+        depth_m: mean depth below the face from which a beam returns: leaves and blades have no surface.
         texture: name of the procedural texture that `fusion.simulate.texture` gives it.
         gloss: strength of the camera's specular highlight and sky reflection in [0, 1].
         glow: brightness that it emits at night, relative to white in full sun.
@@ -53,6 +54,7 @@ class Surface:
     pass_through: float = 0.0
     mirror: float = 0.0
     retro: bool = False
+    depth_m: float = 0.0
     texture: str = "plain"
     gloss: float = 0.0
     glow: float = 0.0
@@ -63,8 +65,8 @@ MATERIALS: dict[Material, Surface] = {
     Material.MARKING: Surface(reflectivity=0.45, texture="worn"),
     Material.CONCRETE: Surface(reflectivity=0.28, texture="concrete"),
     Material.SOIL: Surface(reflectivity=0.22, texture="soil"),
-    Material.GRASS: Surface(reflectivity=0.35, texture="grass"),
-    Material.FOLIAGE: Surface(reflectivity=0.35, pass_through=0.35, texture="leaves"),
+    Material.GRASS: Surface(reflectivity=0.35, depth_m=0.02, texture="grass"),
+    Material.FOLIAGE: Surface(reflectivity=0.35, pass_through=0.35, depth_m=0.15, texture="leaves"),
     Material.BARK: Surface(reflectivity=0.25, texture="bark"),
     Material.BRICK: Surface(reflectivity=0.35, texture="brick"),
     Material.PLASTER: Surface(reflectivity=0.45, texture="plaster"),

@@ -79,8 +79,8 @@ class LidarMount:
     elevations_deg: Sequence[float] = field(default_factory=lambda: tuple(np.linspace(-30.67, 10.67, 32)))
     azimuth_steps: int = 1084
     rate_hz: float = 20.0
-    start_deg: float = 95.0
-    range_m: tuple[float, float] = (1.0, 100.0)
+    start_deg: float = 90.0
+    range_m: tuple[float, float] = (0.4, 100.0)
 
     @property
     def ego_T_lidar(self) -> np.ndarray:

@@ -1,0 +1,116 @@
+"""What of a beam's light comes back: received power, the chance to be detected, drops in the air, blur on edges, intensity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusion.simulate.casting import NOTHING, STATIC, Hits
+from fusion.simulate.materials import Material, column
+from fusion.simulate.scenery import Weather
+
+REFLECTIVITY, MIRROR, PASS_THROUGH, RETRO, DEPTH_M = (column(name) for name in ("reflectivity", "mirror", "pass_through", "retro", "depth_m"))
+_WETTED = np.array([m in (Material.ASPHALT, Material.MARKING, Material.CONCRETE, Material.SOIL) for m in Material])
+_DROP_BRIGHTNESS = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receiver:
+    """The eye of the sensor.
+
+    Attributes:
+        threshold: brightness at 100 m that is detected every other time; a white surface seen head-on has 1.
+        softness: spread of that threshold, in natural logarithms.
+        grazing: exponent on the cosine of incidence beyond Lambert's law, for footprints drawn out along a surface.
+        lobe: how narrow the reflection of a mirror-like surface is, as an exponent on the cosine.
+        object_spread, speckle: spread of reflectivity from object to object and from point to point, in natural logarithms.
+        random_loss: share of returns lost for no reason in the scene.
+        range_noise_m: standard deviation of a range.
+        ring_bias_m: standard deviation of each ring's constant error.
+        quantum_m: ranges are whole multiples of this.
+        mixed_share: share of beams at an edge that hit both sides of it and report a distance between.
+        mixed_depth_m: largest step in depth that blurs so; at a deeper one the receiver tells both sides apart.
+    """
+
+    threshold: float = 0.035
+    softness: float = 0.5
+    grazing: float = 0.0
+    lobe: float = 40.0
+    object_spread: float = 0.4
+    speckle: float = 0.3
+    random_loss: float = 0.01
+    range_noise_m: float = 0.012
+    ring_bias_m: float = 0.008
+    quantum_m: float = 0.002
+    mixed_share: float = 0.15
+    mixed_depth_m: float = 1.2
+
+    def brightness(self, material: np.ndarray, cos_incidence: np.ndarray, gain: np.ndarray, weather: Weather) -> np.ndarray:
+        """Share of the light that surfaces send back to the sensor: reflectivity times a law of incidence, `(N,)`.
+
+        Args:
+            material: `(N,)` values of `Material`.
+            cos_incidence: `(N,)`.
+            gain: `(N,)` factors on reflectivity.
+            weather: rain darkens the ground and makes it a mirror.
+        """
+        reflectivity, mirror = REFLECTIVITY[material] * gain, MIRROR[material]
+        if weather.rain_mm_h > 0:
+            wet = _WETTED[material]
+            reflectivity, mirror = np.where(wet, 0.6 * reflectivity, reflectivity), np.where(wet, np.maximum(mirror, 0.5), mirror)
+        diffuse = (1 - mirror) * cos_incidence ** (1 + self.grazing)
+        shine = 3.0 * mirror * cos_incidence ** self.lobe
+        brightness: np.ndarray = np.where(RETRO[material] > 0, 3.0 * gain, reflectivity * (diffuse + shine))
+        return brightness
+
+    def chance(self, brightness: np.ndarray, distance_m: np.ndarray, weather: Weather) -> np.ndarray:
+        """Probability that a return is detected, `(N,)`: received power against a soft threshold."""
+        distance = np.clip(np.asarray(distance_m, np.float64), 0.1, 1e6)
+        log_power = np.log(np.maximum(brightness, 1e-9)) - 2 * np.log(distance / 100) - 2 * weather.extinction_per_m * distance
+        excess = np.clip((log_power - np.log(self.threshold)) / self.softness, -50, 50)
+        chance: np.ndarray = (1 - self.random_loss) / (1 + np.exp(-excess))
+        return chance
+
+    def echo(self, hits: Hits, gain: np.ndarray, weather: Weather, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """True distance (infinite for none), source (`NOTHING` for none) and brightness of what each of N beams notices."""
+        count = len(hits.source)
+        brightness = self.brightness(hits.material, hits.cos_incidence, gain * np.exp(rng.normal(0.0, self.speckle, count)), weather)
+        distance = hits.distance_m + rng.exponential(1.0, count) * DEPTH_M[hits.material]
+        seen = (hits.source != NOTHING) & (rng.random(count) < self.chance(brightness, distance, weather))
+        drop = drops(np.where(hits.source == NOTHING, np.inf, distance), weather, rng)
+        in_air = np.isfinite(drop)
+        distance = np.where(in_air, drop, np.where(seen, distance, np.inf))
+        source = np.where(in_air, STATIC, np.where(seen, hits.source, NOTHING))
+        return distance, source, np.where(in_air, _DROP_BRIGHTNESS, brightness)
+
+    def blurred(self, distance_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """`(S, R)` distances of successive steps, where some beams on an edge report one between its sides."""
+        nearer = np.roll(distance_m, 1, axis=0)
+        with np.errstate(invalid="ignore"):
+            depth = nearer - distance_m
+        edge = np.isfinite(depth) & (np.abs(depth) > 0.1) & (np.abs(depth) < self.mixed_depth_m)
+        edge &= rng.random(distance_m.shape) < self.mixed_share
+        blurred: np.ndarray = np.where(edge, distance_m + np.where(edge, depth, 0.0) * rng.random(distance_m.shape), distance_m)
+        return blurred
+
+    def intensity(self, brightness: np.ndarray, retro: np.ndarray) -> np.ndarray:
+        """Reported intensity in 0..255, whole numbers: up to 100 from diffuse surfaces, above from reflectors."""
+        reported: np.ndarray = np.where(retro, np.clip(85.0 * brightness, 100.0, 255.0), np.minimum(100.0 * brightness, 100.0))
+        return np.floor(reported)
+
+
+def drops(distance_m: np.ndarray, weather: Weather, rng: np.random.Generator) -> np.ndarray:
+    """Distance of the drop that each beam meets and the sensor notices, `(N,)` metres, infinite for none: rain a few, fog many.
+
+    Args:
+        distance_m: `(N,)` to what the beams meet behind; infinite for nothing.
+    """
+    mist_per_m = max(weather.extinction_per_m - 0.004, 0.0)
+    rate_per_m = 2e-4 * weather.rain_mm_h + 0.4 * mist_per_m
+    if rate_per_m <= 0:
+        return np.full(len(distance_m), np.inf)
+    met = rng.exponential(1 / rate_per_m, len(distance_m))
+    noticed = rng.random(len(met)) < np.exp(-(met / 12.0) ** 2)  # a drop sends back so little that only near ones are noticed
+    dropped: np.ndarray = np.where(noticed & (met < distance_m), met, np.inf)
+    return dropped
