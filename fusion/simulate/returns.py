@@ -96,8 +96,8 @@ class Receiver:
 
     def intensity(self, brightness: np.ndarray, retro: np.ndarray) -> np.ndarray:
         """Reported intensity in 0..255, whole numbers: up to 100 from diffuse surfaces, above from reflectors."""
-        reported: np.ndarray = np.where(retro, np.clip(85.0 * brightness, 100.0, 255.0), np.minimum(100.0 * brightness, 100.0))
-        return np.floor(reported)
+        reported: np.ndarray = np.floor(np.where(retro, np.clip(85.0 * brightness, 100.0, 255.0), np.minimum(100.0 * brightness, 100.0)))
+        return reported
 
 
 def drops(distance_m: np.ndarray, weather: Weather, rng: np.random.Generator) -> np.ndarray:
