@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from fusion.simulate.rig import CameraMount, LidarMount, Rig
 
 LIDAR_CHANNEL = "LIDAR_TOP"
 Numbers = tuple[float, ...]
+
+_DEFAULT = LidarMount()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +51,13 @@ class LidarEntry:
     """The LiDAR; see `LidarMount`. `elevations_deg` lists every beam, lowest first."""
 
     name: str = LIDAR_CHANNEL
-    position_m: tuple[float, float, float] = (0.95, 0.0, 1.84)
-    yaw_deg: float = 0.0
-    elevations_deg: Numbers = field(default_factory=lambda: tuple(LidarMount().elevations_deg))
-    azimuth_steps: int = 1084
-    rate_hz: float = 20.0
-    start_deg: float = 95.0
-    range_m: tuple[float, float] = (1.0, 100.0)
+    position_m: tuple[float, float, float] = _DEFAULT.position_m
+    yaw_deg: float = _DEFAULT.yaw_deg
+    elevations_deg: Numbers = tuple(_DEFAULT.elevations_deg)
+    azimuth_steps: int = _DEFAULT.azimuth_steps
+    rate_hz: float = _DEFAULT.rate_hz
+    start_deg: float = _DEFAULT.start_deg
+    range_m: tuple[float, float] = _DEFAULT.range_m
 
 
 @dataclass(frozen=True, kw_only=True)

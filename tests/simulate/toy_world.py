@@ -36,7 +36,7 @@ def build_scenery(seed: int, weather: WeatherName, duration_s: float) -> Scenery
     actors = []
     start = 100.0 + seed % 7
     for row, (category, size, moving, resting) in enumerate(THINGS):
-        x, y = start + 8 + 4 * min(row, 10), 112.0 if row % 2 else 88.0  # the last stands in the rack
+        x, y = start + 8 + 4 * min(row, 10), 112.0 if row % 2 and row < 11 else 88.0  # the last stands in the rack
         track = Track.at_rest(x, y, size[2] / 2, 0.3 * row)
         if category == "vehicle.car":
             ends = [[x, y, size[2] / 2, 0, 0, 0], [x + 8 * duration_s, y, size[2] / 2, 0, 0, 0]]
