@@ -12,7 +12,7 @@ from fusion.types import GroundTruth, SensorBatch
 
 
 def draw_bev_transform(config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
-    """A random `(4, 4)` float64 `new_T_ego`: mirroring, then rotation about z, then scaling. Not rigid in general."""
+    """A random `(4, 4)` float64 `new_T_ego`: mirroring, then rotation about z, then scaling, then a shift. Not rigid in general."""
     flip_x, flip_y = rng.random(2) < config.bev_flip
     angle = rng.uniform(-config.bev_rotate_rad, config.bev_rotate_rad)
     scale = rng.uniform(*config.bev_scale)
@@ -20,6 +20,8 @@ def draw_bev_transform(config: AugmentConfig, rng: np.random.Generator) -> np.nd
     mirror = np.diag([-1.0 if flip_x else 1.0, -1.0 if flip_y else 1.0, 1.0])
     new_T_ego = np.eye(4)
     new_T_ego[:3, :3] = scale * np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ mirror
+    if config.bev_shift_m > 0:
+        new_T_ego[:3, 3] = rng.uniform(-config.bev_shift_m, config.bev_shift_m, 3) * (1.0, 1.0, 0.2)
     return new_T_ego
 
 

@@ -20,6 +20,66 @@ def _check_probability(name: str, value: float) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PointAugmentConfig:
+    """How clouds are made less perfect.
+
+    Attributes:
+        lose: up to this fraction of all points is lost.
+        lose_sectors: probability of losing a few narrow sectors beyond some range.
+        jitter_m: standard deviation of noise on each coordinate.
+        intensity_gain: intensity is multiplied by exp(x), x in [-gain, gain].
+        intensity_off: probability that all intensities are 0, so that no network leans on them.
+    """
+
+    lose: float = 0.0
+    lose_sectors: float = 0.0
+    jitter_m: float = 0.0
+    intensity_gain: float = 0.0
+    intensity_off: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("lose", "lose_sectors", "intensity_off"):
+            _check_probability(name, getattr(self, name))
+        if self.jitter_m < 0 or self.intensity_gain < 0:
+            raise ValueError(f"jitter_m, intensity_gain: expected >= 0, got {self.jitter_m}, {self.intensity_gain}")
+
+    @classmethod
+    def none(cls) -> PointAugmentConfig:
+        """No change."""
+        return cls()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColourAugmentConfig:
+    """How images change their colours; figures are for RGB in [0, 1].
+
+    Attributes:
+        brightness: added, up to this much either way.
+        contrast, balance: factors exp(x) about mid-grey and per channel, x up to this much either way.
+        saturation: 1 is grey or double saturation at the most.
+        blur_px: Gaussian blur of up to this standard deviation.
+        noise: Gaussian noise of up to this standard deviation.
+    """
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    balance: float = 0.0
+    saturation: float = 0.0
+    blur_px: float = 0.0
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("brightness", "contrast", "balance", "saturation", "blur_px", "noise"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected >= 0, got {getattr(self, name)}")
+
+    @classmethod
+    def none(cls) -> ColourAugmentConfig:
+        """No change."""
+        return cls()
+
+
+@dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
     """Random changes of each training sample. Calibration and ground truth move along with the data.
 
@@ -27,30 +87,37 @@ class AugmentConfig:
         bev_flip: probability of each of the two mirrorings (left/right and front/back) of the ego frame.
         bev_rotate_rad: the ego frame is turned about z by an angle in [-x, x].
         bev_scale: (min, max) factor on all lengths of the ego frame.
+        bev_shift_m: the ego frame is moved by up to this much along x and y, and by up to a fifth of it along z.
         image_resize: (min, max) zoom about the image centre.
         image_shift: the zoomed image is moved by up to this fraction of its width and height.
         image_flip: probability of mirroring each image.
         paste: class name -> at most how many objects of that class to paste into a cloud. Pasted objects have points and no
             pixels, so a sample that gets any is trained with its cameras absent: no camera is taught to see what is not there.
         paste_probability: how many of the samples are pasted into (and lose their cameras).
+        points: imperfections of clouds.
+        colour: changes of light and colour of images.
     """
 
     bev_flip: float = 0.5
     bev_rotate_rad: float = 0.3925
     bev_scale: tuple[float, float] = (0.95, 1.05)
+    bev_shift_m: float = 0.0
     image_resize: tuple[float, float] = (0.94, 1.11)
     image_shift: float = 0.05
     image_flip: float = 0.5
     paste: Mapping[str, int] = field(default_factory=dict)
     paste_probability: float = 0.3
+    points: PointAugmentConfig = field(default_factory=PointAugmentConfig)
+    colour: ColourAugmentConfig = field(default_factory=ColourAugmentConfig)
 
     def __post_init__(self) -> None:
         for name in ("bev_flip", "image_flip", "paste_probability"):
             _check_probability(name, getattr(self, name))
         _check_range("bev_scale", self.bev_scale, 0.1)
         _check_range("image_resize", self.image_resize, 0.1)
-        if self.bev_rotate_rad < 0 or self.image_shift < 0:
-            raise ValueError(f"bev_rotate_rad, image_shift: expected >= 0, got {self.bev_rotate_rad}, {self.image_shift}")
+        if self.bev_rotate_rad < 0 or self.image_shift < 0 or self.bev_shift_m < 0:
+            raise ValueError(f"bev_rotate_rad, image_shift, bev_shift_m: expected >= 0, got {self.bev_rotate_rad}, {self.image_shift}, "
+                             f"{self.bev_shift_m}")
         for name, count in self.paste.items():
             if name not in DETECTION_CLASSES or count < 0:
                 raise ValueError(f"paste: expected class names of {list(DETECTION_CLASSES)} with counts >= 0, got {name}: {count}")

@@ -16,7 +16,9 @@ from fusion.errors import UserError
 from fusion.model import ModelConfig
 from fusion.sensors.preprocess import to_batch
 from fusion.train.augment_bev import draw_bev_transform, transform_batch, transform_ground_truth
+from fusion.train.augment_colour import augment_colour
 from fusion.train.augment_image import augment_images
+from fusion.train.augment_points import augment_points
 from fusion.train.config import SensorDropoutConfig, TrainConfig
 from fusion.train.paste import ObjectBank, paste
 from fusion.train.sample_key import SampleKey
@@ -121,7 +123,8 @@ class TrainDataset(Dataset[TrainBatch]):
         if rng.random() < config.paste_probability and len(self._bank):
             sensors, truth = paste(sensors, truth, self._bank.draw(truth, config.paste, rng))
         sensors = drop_sensors(sensors, self._train.dropout, rng)
-        sensors = augment_images(sensors, config, rng)
+        sensors = augment_points(sensors, config.points, rng)
+        sensors = augment_colour(augment_images(sensors, config, rng), config.colour, rng)
         new_T_ego = draw_bev_transform(config, rng)
         if not np.array_equal(new_T_ego, np.eye(4)):
             sensors, truth = transform_batch(sensors, new_T_ego), transform_ground_truth(truth, new_T_ego)

@@ -4,9 +4,12 @@ import numpy as np
 import torch
 
 from fusion.geometry.boxes import points_in_boxes
+from fusion.sensors.preprocess import IMAGE_MEAN, IMAGE_STD
 from fusion.train.augment_bev import draw_bev_transform, transform_batch, transform_ground_truth
+from fusion.train.augment_colour import augment_colour, draw_colour_transform
 from fusion.train.augment_image import draw_image_transform, transform_images
-from fusion.train.config import AugmentConfig
+from fusion.train.augment_points import augment_points
+from fusion.train.config import AugmentConfig, ColourAugmentConfig, PointAugmentConfig
 from fusion.types import GroundTruth, SensorBatch
 
 
@@ -78,3 +81,42 @@ def test_augmenting_leaves_the_input_alone() -> None:
     transform_batch(batch, np.diag([1.0, -1, 1, 1]))
     transform_images(batch, np.broadcast_to(np.diag([2.0, 2, 1]), (1, 2, 3, 3)))
     assert torch.equal(points, batch.points) and torch.equal(images, batch.images) and torch.equal(intrinsics, batch.intrinsics)
+
+
+def test_bev_shift_moves_everything_together() -> None:
+    new_T_ego = draw_bev_transform(AugmentConfig(bev_shift_m=2.0), np.random.default_rng(3))
+    assert 0 < np.abs(new_T_ego[:2, 3]).max() <= 2.0 and 0 < abs(new_T_ego[2, 3]) <= 0.4
+    batch, truth = SensorBatch.example(points=4000), _truth()
+    inside = points_in_boxes(batch.points[0, :, :3].numpy(), truth.boxes)
+    moved = points_in_boxes(transform_batch(batch, new_T_ego).points[0, :, :3].numpy(), transform_ground_truth(truth, new_T_ego).boxes)
+    assert (moved != inside).sum() <= 1
+
+
+def test_points_are_lost_jittered_and_dimmed() -> None:
+    batch = SensorBatch.example(points=4000)
+    before = batch.points.clone()
+    lost = augment_points(batch, PointAugmentConfig(lose=0.5, lose_sectors=1.0), np.random.default_rng(1))
+    assert 1000 < lost.points.shape[1] < 4000 and bool(lost.points_ok.all())
+    rows = {tuple(row) for row in before[0].tolist()}
+    assert all(tuple(row) in rows for row in lost.points[0, :50].tolist())  # thinning alone changes no point
+    moved = augment_points(batch, PointAugmentConfig(jitter_m=0.05, intensity_off=1.0), np.random.default_rng(1))
+    error = (moved.points[0, :, :3] - before[0, :, :3]).std()
+    assert 0.045 < float(error) < 0.055 and float(moved.points[0, :, 3].abs().max()) == 0.0
+    assert torch.equal(batch.points, before)
+    assert augment_points(batch, PointAugmentConfig.none(), np.random.default_rng(1)) is batch
+
+
+def test_colour_changes_light_not_places() -> None:
+    grey = (0.5 - torch.tensor(IMAGE_MEAN)) / torch.tensor(IMAGE_STD)
+    batch = SensorBatch.example(cameras=2)
+    batch.images[:] = grey[:, None, None]
+    batch.images[0, 0, :, 20:30, 40:60] = 0.0
+    batch = batch.drop(cameras=torch.tensor([[False, True]]))
+    changed = augment_colour(batch, ColourAugmentConfig(brightness=0.3), np.random.default_rng(2))
+    shift = (changed.images[0, 0] - batch.images[0, 0])[:, 0, 0] * torch.tensor(IMAGE_STD)
+    assert 0.01 < float(shift.abs().max()) <= 0.3 and float(shift.std()) < 1e-5  # one step of brightness for every channel
+    assert float((changed.images[0, 0, :, 25, 50] - changed.images[0, 0, :, 25, 45]).abs().max()) < 1e-5
+    assert float(changed.images[0, 1].abs().max()) == 0.0  # an absent camera stays absent
+    assert augment_colour(batch, ColourAugmentConfig.none(), np.random.default_rng(2)) is batch
+    linear = draw_colour_transform(ColourAugmentConfig.none(), np.random.default_rng(0))
+    np.testing.assert_allclose(linear, np.eye(3, 4), atol=1e-12)
