@@ -159,7 +159,8 @@ def report(scores: dict[str, dict[str, float]], official: OfficialScore, minutes
     document = {"scores": scores, "boxes": counts, "bars": BARS, "failed": failed, "averaged": sorted(official.averaged),
                 "training_minutes": {key: round(value, 2) for key, value in minutes.items()}, "tokens": tokens}
     write_text(out / "overfit_metrics.json", json.dumps(document, indent=2) + "\n")
-    print(f"training took {minutes['wall']:.1f} minutes ({minutes['cpu']:.1f} of CPU time); " + ("all bars are met" if not failed else "FAILED: " + "; ".join(failed)))
+    verdict = "all bars are met" if not failed else "FAILED: " + "; ".join(failed)
+    print(f"training took {minutes['wall']:.1f} minutes ({minutes['cpu']:.1f} of CPU time); {verdict}")
     return 1 if failed else 0
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping
+from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fusion.data.classes import DETECTION_NAME, label_of
+from fusion.data.json_stream import Record, iterate_records
 from fusion.errors import UserError
 from fusion.types import ATTRIBUTES
 
@@ -19,23 +20,10 @@ LIDAR = "LIDAR_TOP"
 RIG_ORDER = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 MAX_VELOCITY_GAP_S = 1.5
 
-Record = dict[str, Any]
 
-
-def read_table(folder: Path, name: str) -> list[Record]:
-    """A table's records; UserError naming the file where it is missing or corrupt."""
-    path = folder / f"{name}.json"
-    try:
-        table = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{path}: table not found; extract the metadata archive of {folder.name} into {folder.parent}") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error}); extract the metadata archive of {folder.name} again") from None
-    if not isinstance(table, list) or not all(isinstance(record, dict) for record in table):
-        raise UserError(f"{path}: expected a list of records; extract the metadata archive of {folder.name} again")
-    return table
+def read_table(folder: Path, name: str) -> Iterator[Record]:
+    """A table's records, one after another; UserError naming the file where it is missing or corrupt."""
+    return iterate_records(folder / f"{name}.json", f"extract the metadata archive of {folder.name} into {folder.parent} again")
 
 
 def build_arrays(folder: Path, version: str) -> dict[str, np.ndarray]:
@@ -46,7 +34,7 @@ def build_arrays(folder: Path, version: str) -> dict[str, np.ndarray]:
     """
     table = "scene"
     try:
-        scenes = read_table(folder, "scene")
+        scenes = list(read_table(folder, "scene"))
         table = "sample"
         scene_of = {scene["token"]: i for i, scene in enumerate(scenes)}
         samples = [s for s in read_table(folder, "sample") if s["scene_token"] in scene_of]
@@ -74,11 +62,11 @@ def _names(values: list[str]) -> np.ndarray:
 
 def _seven(folder: Path, table: str, record: Record) -> list[float]:
     """Quaternion and translation of a record as seven numbers."""
-    numbers = np.array([*record.get("rotation", []), *record.get("translation", [])], np.float64)
-    if len(record.get("rotation", [])) != 4 or numbers.shape != (7,) or not np.isfinite(numbers).all() or not numbers[:4].any():
+    numbers = [*record.get("rotation", []), *record.get("translation", [])]
+    if len(record.get("rotation", [])) != 4 or len(numbers) != 7 or not all(map(isfinite, numbers)) or not any(numbers[:4]):
         raise UserError(f"{folder / table}.json: record {record['token']}: expected a rotation of 4 numbers and a translation of "
                         f"3, got {record.get('rotation')} and {record.get('translation')}; extract the table again")
-    return [float(value) for value in numbers]
+    return numbers
 
 
 def _calibrations(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str], dict[str, np.ndarray]]:
@@ -118,75 +106,119 @@ def _readings(folder: Path, row_of: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Keyframe readings of all channels, and every LiDAR sweep with its chain of predecessors."""
     calibration, channels, arrays = _calibrations(folder)
     column = {name: i for i, name in enumerate(channels)}
-    kept: list[Record] = []
+    slots = np.full((len(row_of), len(channels)), -1, np.int32)
+    position: dict[str, int] = {}  # LiDAR readings alone: no other chain is followed
+    before: dict[int, str] = {}
+    wanted: dict[str, list[int]] = {}  # ego pose -> its readings
+    files: list[bytes] = []
+    calibrations, stamps, sizes = array("i"), array("q"), array("i")
     for record in read_table(folder, "sample_data"):
         token = record["calibrated_sensor_token"]
         if token not in calibration:
             raise UserError(f"{folder}/calibrated_sensor.json: record {token} not found, which sample_data {record['token']} "
                             "names; extract the tables again")
         index, channel = calibration[token]
-        if index >= 0 and record["sample_token"] in row_of and (record["is_key_frame"] or channel == LIDAR):
-            kept.append(record)
-    wanted = {record["ego_pose_token"] for record in kept}
-    pose_of = {p["token"]: _seven(folder, "ego_pose", p) for p in read_table(folder, "ego_pose") if p["token"] in wanted}
-    for record in kept:
-        if record["ego_pose_token"] not in pose_of:
-            raise UserError(f"{folder}/ego_pose.json: record {record['ego_pose_token']} not found, which sample_data "
-                            f"{record['token']} names; extract the tables again")
-    position = {record["token"]: i for i, record in enumerate(kept)}
-    slots = np.full((len(row_of), len(channels)), -1, np.int32)
-    for i, record in enumerate(kept):
+        row = row_of.get(record["sample_token"], -1)
+        if index < 0 or row < 0 or not (record["is_key_frame"] or channel == LIDAR):
+            continue
+        i = len(files)
+        if channel == LIDAR:
+            position[record["token"]], before[i] = i, record["prev"]
         if record["is_key_frame"]:
-            slots[row_of[record["sample_token"]], column[calibration[record["calibrated_sensor_token"]][1]]] = i
+            slots[row, column[channel]] = i
+        wanted.setdefault(record["ego_pose_token"], []).append(i)
+        files.append(record["filename"].encode())
+        calibrations.append(index)
+        stamps.append(record["timestamp"])
+        sizes.extend((record.get("height") or 0, record.get("width") or 0))
+    previous = np.full(len(files), -1, np.int32)
+    for i, token in before.items():
+        previous[i] = position.get(token, -1)
+    del position, before
     return arrays | {
         "channel": _names(channels),
         "sample_reading": slots,
-        "reading_file": _names([r["filename"] for r in kept]),
-        "reading_calibration": np.array([calibration[r["calibrated_sensor_token"]][0] for r in kept], np.int32),
-        "reading_stamp_us": np.array([r["timestamp"] for r in kept], np.int64),
-        "reading_pose": np.array([pose_of[r["ego_pose_token"]] for r in kept], np.float64).reshape(-1, 7),
-        "reading_prev": np.array([position.get(r["prev"], -1) for r in kept], np.int32),
-        "reading_hw": np.array([[r.get("height") or 0, r.get("width") or 0] for r in kept], np.int32).reshape(-1, 2),
+        "reading_file": np.array(files, dtype=bytes),
+        "reading_calibration": np.array(calibrations, np.int32),
+        "reading_stamp_us": np.array(stamps, np.int64),
+        "reading_pose": _ego_poses(folder, wanted, len(files)),
+        "reading_prev": previous,
+        "reading_hw": np.array(sizes, np.int32).reshape(-1, 2),
     }
+
+
+def _ego_poses(folder: Path, wanted: dict[str, list[int]], count: int) -> np.ndarray:
+    """`(count, 7)` poses; `wanted` maps a pose to the rows it belongs to and is used up."""
+    poses = np.zeros((count, 7))
+    for record in read_table(folder, "ego_pose"):
+        rows = wanted.pop(record["token"], None)
+        if rows is not None:
+            poses[rows] = _seven(folder, "ego_pose", record)
+    if wanted:
+        token = next(iter(wanted))
+        raise UserError(f"{folder}/ego_pose.json: record {token} not found, which sample_data names ({len(wanted)} such records); "
+                        "extract the tables again")
+    return poses
 
 
 def _annotations(folder: Path, version: str, row_of: Mapping[str, int], stamp_us: np.ndarray) -> dict[str, np.ndarray]:
-    """Annotations of the ten detection classes, ordered by keyframe."""
+    """Annotations of the ten detection classes, ordered by keyframe, then by the table."""
     absent = "test" in version and not all((folder / f"{name}.json").exists() for name in OPTIONAL_IN_TEST)
-    tables: dict[str, list[Record]] = {name: [] if absent else read_table(folder, name) for name in OPTIONAL_IN_TEST}
-    everything = {a["token"]: a for a in tables["sample_annotation"]}
-    category = {c["token"]: label_of(DETECTION_NAME.get(c["name"])) for c in tables["category"]}
-    label = {i["token"]: category[i["category_token"]] for i in tables["instance"]}
-    attribute = {a["token"]: ATTRIBUTES.index(a["name"]) if a["name"] in ATTRIBUTES else -1 for a in tables["attribute"]}
-    kept = [a for a in everything.values() if a["sample_token"] in row_of and label[a["instance_token"]] >= 0]
-    kept.sort(key=lambda a: row_of[a["sample_token"]])  # stable: the table's order within a keyframe
-    boxes = np.zeros((len(kept), 13))
-    for i, record in enumerate(kept):
-        boxes[i, :3], boxes[i, 3:6], boxes[i, 6:10] = record["translation"], record["size"], record["rotation"]
-        boxes[i, 10:] = _velocity(record, everything, row_of, stamp_us)
-    rows = np.array([row_of[a["sample_token"]] for a in kept], np.int64)
+
+    def table(name: str) -> Iterator[Record]:
+        return iter(()) if absent else read_table(folder, name)
+
+    category = {c["token"]: label_of(DETECTION_NAME.get(c["name"])) for c in table("category")}
+    instances = {i["token"]: (category[i["category_token"]], i["token"].encode()) for i in table("instance")}
+    attribute = {a["token"]: ATTRIBUTES.index(a["name"]) if a["name"] in ATTRIBUTES else -1 for a in table("attribute")}
+    position: dict[str, int] = {}
+    prev: list[str] = []
+    next_: list[str] = []
+    names: list[bytes] = []
+    boxes, integers = array("d"), array("q")
+    any_at_all = False
+    for record in table("sample_annotation"):
+        any_at_all = True
+        row = row_of.get(record["sample_token"], -1)
+        label, instance = instances[record["instance_token"]]
+        if row < 0 or label < 0:
+            continue
+        position[record["token"]] = len(names)
+        prev.append(record["prev"])
+        next_.append(record["next"])
+        names.append(instance)
+        (x, y, z), (width, length, height), (qw, qx, qy, qz) = record["translation"], record["size"], record["rotation"]
+        boxes.extend((x, y, z, width, length, height, qw, qx, qy, qz))
+        attributes = record["attribute_tokens"]
+        integers.extend((row, label, attribute[attributes[0]] if attributes else -1, record["num_lidar_pts"],
+                         record["num_radar_pts"], int(record.get("visibility_token") or 0)))
+    ten, six = np.array(boxes, np.float64).reshape(-1, 10), np.array(integers, np.int64).reshape(-1, 6)
+    own = np.arange(len(ten))
+    first = np.array([position.get(token, i) for i, token in enumerate(prev)], np.int64)
+    last = np.array([position.get(token, i) for i, token in enumerate(next_)], np.int64)
+    velocity = _velocities(ten[:, :3], stamp_us[six[:, 0]], first, own, last)
+    order = np.argsort(six[:, 0], kind="stable")
+    six = six[order]
     return {
-        "has_annotations": np.array(bool(everything)),
-        "annotation_start": np.searchsorted(rows, np.arange(len(row_of) + 1)).astype(np.int64),
-        "annotation_box": boxes,
-        "annotation_label": np.array([label[a["instance_token"]] for a in kept], np.int64),
-        "annotation_attribute": np.array(
-            [attribute[a["attribute_tokens"][0]] if a["attribute_tokens"] else -1 for a in kept], np.int64),
-        "annotation_points": np.array([[a["num_lidar_pts"], a["num_radar_pts"]] for a in kept], np.int64).reshape(-1, 2),
-        "annotation_visibility": np.array([int(a.get("visibility_token") or 0) for a in kept], np.int64),
-        "annotation_instance": _names([a["instance_token"] for a in kept]),
+        "has_annotations": np.array(any_at_all),
+        "annotation_start": np.searchsorted(six[:, 0], np.arange(len(row_of) + 1)).astype(np.int64),
+        "annotation_box": np.concatenate([ten, velocity], axis=1)[order],
+        "annotation_label": six[:, 1].copy(),
+        "annotation_attribute": six[:, 2].copy(),
+        "annotation_points": six[:, 3:5].copy(),
+        "annotation_visibility": six[:, 5].copy(),
+        "annotation_instance": np.array(names, dtype=bytes)[order],
     }
 
 
-def _velocity(record: Record, everything: Mapping[str, Record], row_of: Mapping[str, int], stamp_us: np.ndarray) -> np.ndarray:
-    """Global velocity (m/s) by nuScenes' rule: central difference of the neighbours, one-sided at a track's ends, else NaN."""
-    first = everything.get(record["prev"], record)
-    last = everything.get(record["next"], record)
-    if first is last:
-        return np.full(3, np.nan)
-    seconds = 1e-6 * float(stamp_us[row_of[last["sample_token"]]]) - 1e-6 * float(stamp_us[row_of[first["sample_token"]]])
-    limit = MAX_VELOCITY_GAP_S * (2 if first is not record and last is not record else 1)
-    if seconds > limit or seconds <= 0:
-        return np.full(3, np.nan)
-    moved: np.ndarray = (np.array(last["translation"], np.float64) - np.array(first["translation"], np.float64)) / seconds
-    return moved
+def _velocities(centres: np.ndarray, stamp_us: np.ndarray, first: np.ndarray, own: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """`(M, 3)` global velocity (m/s) by nuScenes' rule: central difference of the neighbours, one-sided at a track's ends, else NaN.
+
+    `first` and `last` are the rows before and after each row `own` in its track, or the row itself where there is none.
+    """
+    seconds = 1e-6 * stamp_us[last].astype(np.float64) - 1e-6 * stamp_us[first].astype(np.float64)
+    limit = np.where((first != own) & (last != own), 2 * MAX_VELOCITY_GAP_S, MAX_VELOCITY_GAP_S)
+    known = (first != last) & (seconds > 0) & (seconds <= limit)
+    moved = (centres[last] - centres[first]) / np.where(known, seconds, 1.0)[:, None]
+    velocities: np.ndarray = np.where(known[:, None], moved, np.nan)
+    return velocities

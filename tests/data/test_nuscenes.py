@@ -56,7 +56,8 @@ def test_equals_the_devkit(scene0523: Path) -> None:
             attributes = [devkit.get("attribute", key)["name"] for key in annotation["attribute_tokens"]]
             rows.append((annotation["instance_token"],
                          np.array([*box.center, length, width, height, yaw, *box.velocity[:2]]),
-                         DETECTION_CLASSES.index(detection), annotation["num_lidar_pts"] + annotation["num_radar_pts"], int(annotation["visibility_token"]),
+                         DETECTION_CLASSES.index(detection), annotation["num_lidar_pts"] + annotation["num_radar_pts"],
+                         int(annotation["visibility_token"]),
                          attributes[0] if attributes else ""))
         assert sorted(truth.tokens) == sorted(row[0] for row in rows)
         for instance, box, label, points, visibility, attribute in rows:
