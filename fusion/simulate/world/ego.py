@@ -1,0 +1,61 @@
+"""The ego car: its track from its way through traffic, and the parts of its body that its own sensors see."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fusion.simulate.actor import Track
+from fusion.simulate.materials import Material
+from fusion.simulate.mesh import Mesh, join
+from fusion.simulate.primitives import box, extruded
+from fusion.simulate.world.land import Land
+
+EGO_LWH = (4.08, 1.73, 1.56)
+REAR_AXLE_M = 1.25
+"""The rear axle is so far behind the box's centre."""
+
+
+def ego_track(land: Land, times_s: np.ndarray, poses: np.ndarray, rng: np.random.Generator) -> Track:
+    """The ego frame's track.
+
+    Args:
+        land: gives height and tilt.
+        times_s: `(T,)`.
+        poses: `(T, 3)` x, y, yaw of the box's centre.
+        rng: for the body's motion on its springs.
+    """
+    yaw = poses[:, 2]
+    xy = poses[:, :2] - REAR_AXLE_M * np.column_stack([np.cos(yaw), np.sin(yaw)])
+    pitch, roll = land.tilt(poses[:, :2], yaw, 2.6, 1.5)
+    speed = np.hypot(*np.gradient(poses[:, :2], times_s, axis=0).T) if len(times_s) > 1 else np.zeros(1)
+    thrust = np.gradient(speed, times_s) if len(times_s) > 1 else np.zeros(1)
+    turn = np.gradient(yaw, times_s) * speed if len(times_s) > 1 else np.zeros(1)
+    shake = np.clip(speed / 6, 0.05, 1)
+    pitch = pitch + np.radians(0.25) * shake * _wobble(times_s, rng) - np.radians(0.35) * _smooth(thrust, 5) / 2
+    roll = roll + np.radians(0.25) * shake * _wobble(times_s, rng) + np.radians(0.6) * _smooth(turn, 5) / 2
+    return Track(times_s=times_s, poses=np.column_stack([xy, land.height(xy), yaw, pitch, roll]))
+
+
+def _wobble(times_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A few slow waves of about unit spread."""
+    out: np.ndarray = np.zeros(len(times_s))
+    for rate in (0.7, 1.3, 1.9):
+        out = out + np.sin(2 * np.pi * rate * rng.uniform(0.8, 1.2) * times_s + rng.uniform(0, 6.3)) * rng.uniform(0.4, 1.0)
+    return out
+
+
+def _smooth(values: np.ndarray, width: int) -> np.ndarray:
+    out: np.ndarray = np.convolve(np.pad(values, width // 2, mode="edge"), np.ones(width) / width, "valid")[:len(values)]
+    return out
+
+
+def ego_body() -> Mesh:
+    """Roof, pillars' tops, roof bars with the cameras' housings, and the bonnet's tip, in the ego frame (rear axle, x forward)."""
+    dark, white = (0.03, 0.03, 0.03), (0.6, 0.6, 0.6)
+    outline = np.array([[-0.72, 0.9], [-0.62, 1.25], [-0.25, 1.44], [0.45, 1.49], [1.25, 1.47], [1.62, 1.38], [2.35, 0.98], [2.3, 0.9]])
+    cabin = extruded(outline, 1.62, Material.PAINT, white, top_width_m=1.16)
+    bonnet = extruded(np.array([[2.2, 0.6], [2.2, 0.97], [2.75, 0.9], [3.1, 0.72], [3.15, 0.6]]), 1.5, Material.PAINT, white)
+    lower = box((3.85, 1.72, 0.6), Material.PAINT, white, (1.2, 0, 0.62))
+    bars = [box((0.06, 1.2, 0.05), Material.METAL, dark, (x, 0, 1.53)) for x in (0.35, 1.45)]
+    foot = box((0.26, 0.26, 0.2), Material.METAL, dark, (0.95, 0, 1.62))
+    return join([cabin, bonnet, lower, *bars, foot])

@@ -1,0 +1,116 @@
+"""The ground as triangles: fine along kerbs and near the ego's way, coarse far off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from scipy.spatial import Delaunay
+
+from fusion.simulate.materials import Material
+from fusion.simulate.mesh import Mesh
+from fusion.simulate.world.land import REACH_M, Cover, Land
+
+_LOOK: dict[Cover, tuple[Material, tuple[float, float, float]]] = {
+    Cover.GRASS: (Material.GRASS, (0.10, 0.15, 0.05)),
+    Cover.ROAD: (Material.ASPHALT, (0.09, 0.09, 0.095)),
+    Cover.WALK: (Material.CONCRETE, (0.34, 0.33, 0.30)),
+    Cover.LOT: (Material.ASPHALT, (0.11, 0.11, 0.11)),
+    Cover.DRIVE: (Material.CONCRETE, (0.25, 0.25, 0.24)),
+    Cover.SOIL: (Material.SOIL, (0.22, 0.16, 0.10)),
+    Cover.PLAZA: (Material.CONCRETE, (0.36, 0.31, 0.27)),
+    Cover.MEDIAN: (Material.CONCRETE, (0.28, 0.28, 0.26)),
+}
+
+
+def ground_mesh(land: Land, rng: np.random.Generator) -> tuple[Mesh, Callable[[np.ndarray], np.ndarray]]:
+    """Triangles over everything within reach of the ego's way, 1-2 m near roads; and their height at `(N, 2)` places."""
+    kerb = _contour(land, land.road_m, 1.0)
+    slope = _gradient(land, kerb)
+    pairs = np.concatenate([kerb - 0.02 * slope, kerb + 0.16 * slope])
+    border = _contour(land, cv2.GaussianBlur((land.cover == Cover.GRASS).astype(np.float32), (0, 0), 1.2) - 0.5, 1.5)
+    border = border[np.abs(land.frame.read(land.road_m, border)) > 0.6]
+    spread = _grid(land, rng)
+    used = np.zeros(land.frame.shape, np.uint8)
+    cells = np.round(land.frame.pixels(np.concatenate([pairs, border]))).astype(int)
+    used[np.clip(cells[:, 1], 0, used.shape[0] - 1), np.clip(cells[:, 0], 0, used.shape[1] - 1)] = 1
+    used = cv2.dilate(used, np.ones((5, 5), np.uint8))
+    spread = spread[land.frame.pick(used, spread) == 0]
+    xy = np.concatenate([pairs, border, spread])
+    xy = xy[land.frame.read(land.way_m, xy) < REACH_M]
+    centre = xy.mean(axis=0)
+    net = Delaunay(xy - centre)
+    faces = net.simplices
+    middle = xy[faces].mean(axis=1)
+    longest = np.max([np.hypot(*(xy[faces[:, i]] - xy[faces[:, (i + 1) % 3]]).T) for i in range(3)], axis=0)
+    keep = (land.frame.read(land.way_m, middle) < REACH_M) & (longest < 14)
+    faces, middle = faces[keep], middle[keep]
+    cover = land.frame.pick(land.cover, middle)
+    edge = land.frame.read(land.road_m, middle)
+    cover = np.where((edge < 0.0) & (cover != Cover.MEDIAN), int(Cover.ROAD), cover)
+    cover = np.where((edge > 0.0) & (cover == Cover.ROAD), int(Cover.WALK), cover)
+    cover = np.where((edge >= 0.0) & (edge < 0.2) & (cover == Cover.GRASS), int(Cover.WALK), cover)
+    rough = np.array([0.02, 0.009, 0.006, 0.01, 0.006, 0.035, 0.006, 0.01])[land.frame.pick(land.cover, xy)]
+    z = land.height(xy) + rng.normal(0, 1, len(xy)) * rough
+    materials = np.array([int(_LOOK[c][0]) for c in Cover], np.uint8)[cover]
+    albedo = np.array([_LOOK[c][1] for c in Cover], np.float32)[cover]
+    patch = 1 + 0.16 * np.sin(middle[:, 0] * 0.11 + 1.3 * np.sin(middle[:, 1] * 0.05)) * np.sin(middle[:, 1] * 0.09)
+    albedo = albedo * (patch * rng.uniform(0.93, 1.07, len(faces)))[:, None].astype(np.float32)
+
+    def z_at(places: np.ndarray) -> np.ndarray:
+        face = net.find_simplex(places - centre)
+        local = np.einsum("nij,nj->ni", net.transform[face, :2], places - centre - net.transform[face, 2])
+        share = np.column_stack([local, 1 - local.sum(axis=1)])
+        inside: np.ndarray = np.where(face >= 0, (z[net.simplices[face]] * share).sum(axis=1), land.height(places))
+        return inside
+
+    return Mesh(vertices=np.column_stack([xy, z]).astype(np.float32), faces=faces.astype(np.int32), material=materials,
+                albedo=np.clip(albedo, 0, 1).astype(np.float32)), z_at
+
+
+def _contour(land: Land, field: np.ndarray, spacing_m: float) -> np.ndarray:
+    """`(N, 2)` points on the zero line of a raster, `spacing_m` apart near the ego's way and three times that far off."""
+    lines, _ = cv2.findContours((field < 0).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    out = []
+    for line in lines:
+        points = line[:, 0].astype(np.float64)
+        if len(points) < 8:
+            continue
+        xy = (points + 0.5) * land.frame.m_per_px + land.frame.origin_xy
+        far = land.frame.read(land.way_m, xy)
+        step = np.where(far < 45, spacing_m, 3 * spacing_m)
+        turn = np.floor(np.cumsum(land.frame.m_per_px * 1.1 / step))
+        out.append(xy[np.concatenate([[True], np.diff(turn) > 0])])
+    points = np.concatenate(out) if out else np.zeros((0, 2))
+    if field is land.road_m:
+        for _ in range(2):
+            points = points - _gradient(land, points) * land.frame.read(land.road_m, points)[:, None]
+    return points
+
+
+def _gradient(land: Land, xy: np.ndarray) -> np.ndarray:
+    """`(N, 2)` unit direction away from the road."""
+    h = 0.3
+    parts = [land.frame.read(land.road_m, xy + d) - land.frame.read(land.road_m, xy - d) for d in (np.array([h, 0]), np.array([0, h]))]
+    out = np.stack(parts, axis=-1)
+    unit: np.ndarray = out / np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-6)
+    return unit
+
+
+def _grid(land: Land, rng: np.random.Generator) -> np.ndarray:
+    """Jittered points, dense where the ego drives."""
+    origin = np.array(land.frame.origin_xy)
+    size = np.array(land.frame.shape[::-1]) * land.frame.m_per_px
+    out = []
+    for spacing in (1.5, 2.6, 4.5):
+        count = (size / spacing).astype(int)
+        xy = np.stack(np.meshgrid(np.arange(count[0]), np.arange(count[1])), axis=-1).reshape(-1, 2) * spacing
+        xy = xy + rng.uniform(0.2, 0.8, xy.shape) * spacing + origin
+        way = land.frame.read(land.way_m, xy)
+        edge = land.frame.read(land.road_m, xy)
+        fine = (way < 28) & (edge < 7) & (edge > -12)
+        middle = ~fine & (way < 60) & (edge < 25)
+        choose = fine if spacing == 1.5 else middle if spacing == 2.6 else ~fine & ~middle
+        out.append(xy[choose])
+    return np.concatenate(out)
