@@ -93,6 +93,10 @@ def score_detections(dataroot: Path, version: str, scenes: Sequence[str] | None,
     _check_samples(nusc, names, tokens, submission["results"], results_path)
     if not any(nusc.get("sample", token)["anns"] for token in tokens):
         raise UserError(f"{dataroot}/{version}: no annotations in {len(names)} scene(s); choose scenes with ground truth")
+    blind = [token for token in tokens if "LIDAR_TOP" not in nusc.get("sample", token)["data"]]
+    if blind:
+        raise UserError(f"{dataroot}/{version}: {len(blind)} of {len(tokens)} samples have no LIDAR_TOP record, from whose ego pose the devkit"
+                        f" measures distances, for example {blind[0]}; score scenes that were recorded with a LiDAR")
     official = _ScenesEval(nusc, tokens, submission["results"])
     metrics, details = official.evaluate()
     summary = metrics.serialize()

@@ -75,7 +75,7 @@ def make_scenes(root: Path, request: Request, indices: Sequence[int], workers: i
                             "go on with --resume and fewer --workers") from None
         finally:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=True, cancel_futures=True)  # every half-written scene is gone before anybody hears of the error
 
 
 def _work(root: Path, request: Request, index: int, parts: Parts) -> SceneFailed | None:

@@ -10,7 +10,8 @@ from fusion.simulate.labels import count_points, labelled, visibility_token
 
 def test_points_count_in_a_turned_box_but_not_on_the_ground_below_it() -> None:
     box = np.array([10.0, 5.0, 1.0, 4.0, 2.0, 2.0, np.pi / 2])  # 4 m along y, from z 0 to 2
-    points = np.array([[10, 6.9, 1], [10, 7.04, 1], [10, 7.06, 1], [11.04, 5, 1], [11.5, 5, 1], [10, 5, 0.02], [10, 5, 0.06], [10, 5, 2.04], [10, 5, 2.1]])
+    points = np.array([[10, 6.9, 1], [10, 7.04, 1], [10, 7.06, 1], [11.04, 5, 1], [11.5, 5, 1],
+                       [10, 5, 0.02], [10, 5, 0.06], [10, 5, 2.04], [10, 5, 2.1]])
     assert count_points(points, np.array([box])).tolist() == [5]
     order = np.random.default_rng(0).permutation(len(points))
     assert count_points(points[order], np.array([box, box + [50, 0, 0, 0, 0, 0, 0]])).tolist() == [5, 0]

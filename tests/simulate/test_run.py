@@ -13,6 +13,8 @@ from nuscenes import NuScenes
 from toy_world import TOY, BrokenCamera, FullDiskCamera, ToyCamera
 
 from fusion.errors import UserError
+from fusion.evaluate.nuscenes_eval import score_detections
+from fusion.evaluate.submission import SubmissionWriter
 from fusion.simulate.drive import Request
 from fusion.simulate.rig import nuscenes_rig
 from fusion.simulate.run import simulate
@@ -135,6 +137,11 @@ def test_a_rig_without_lidar_or_without_cameras(tmp_path: Path) -> None:
     assert sorted(nusc.sample[0]["data"]) == sorted(camera.name for camera in REQUEST.rig.cameras)
     assert {nusc.get("sample_data", t)["timestamp"] for t in nusc.sample[0]["data"].values()} == {nusc.sample[0]["timestamp"]}
     assert nusc.sample_annotation and not any(row["num_lidar_pts"] for row in nusc.sample_annotation)
+    with SubmissionWriter(tmp_path / "results.json") as writer:
+        for sample in nusc.sample:
+            writer.add(sample["token"], [])
+    with pytest.raises(UserError, match="no LIDAR_TOP record"):
+        score_detections(tmp_path / "camera", "v1.0-sim", None, tmp_path / "results.json")
     simulate(tmp_path / "lidar", replace(small, rig=replace(REQUEST.rig, cameras=())), parts=TOY)
     nusc = NuScenes(version="v1.0-sim", dataroot=str(tmp_path / "lidar"), verbose=False)
     assert list(nusc.sample[0]["data"]) == ["LIDAR_TOP"]
