@@ -1,0 +1,162 @@
+"""Simulated photographs, with what of every actor they show."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from threading import local
+
+import numpy as np
+
+from fusion.geometry.transforms import invert
+from fusion.simulate.faces import EGO, FIRST_ACTOR, Faces, Posed
+from fusion.simulate.ground_light import GroundLights
+from fusion.simulate.lens import Development, blur, develop, mean_light
+from fusion.simulate.raindrops import add_rain
+from fusion.simulate.raster import View, count_owners, coverage, draw
+from fusion.simulate.rig import CameraMount
+from fusion.simulate.scenery import Scenery
+from fusion.simulate.shade import shade
+from fusion.simulate.shadow import ShadowMaps
+from fusion.simulate.texture import surface
+
+_SMALL_PX = 500_000
+"""Images of fewer pixels get four samples a pixel."""
+
+_KEY_LIGHT = 0.16
+"""What the exposure meter wants the mean light to be."""
+
+_SHUTTER_S = {"day": 0.003, "night": 0.010, "rain": 0.005, "fog": 0.004}
+_NOISE = {"day": 1.6, "night": 5.0, "rain": 2.2, "fog": 2.0}
+_LAMPS = {"day": 0.25, "night": 1.0, "rain": 0.6, "fog": 0.6}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One photograph.
+
+    Attributes:
+        image: `(H, W, 3)` uint8 RGB.
+        visible_px: `(A,)` int64 pixels that show each actor.
+        alone_px: `(A,)` int64 pixels of the image that each actor would cover if nothing else stood there.
+    """
+
+    image: np.ndarray
+    visible_px: np.ndarray
+    alone_px: np.ndarray
+
+
+class CameraSimulator:
+    """Renders a scene through pinhole cameras; safe to call from several threads, and the same whatever was rendered before."""
+
+    def __init__(self, scenery: Scenery) -> None:
+        self._scenery = scenery
+        self._faces = Faces.of(scenery)
+        self._shadows = ShadowMaps(scenery, self._faces)
+        self._grounds = GroundLights(scenery, self._faces)
+        self._radius_m = np.array([_radius(actor.meshes[0].vertices) for actor in scenery.actors], np.float64)
+        self._half_height = np.zeros(FIRST_ACTOR + len(scenery.actors), np.float32)
+        self._half_height[FIRST_ACTOR:] = [actor.size_lwh[2] / 2 for actor in scenery.actors]
+        self._scratch = local()
+
+    def render(self, mount: CameraMount, t_s: float, rng: np.random.Generator) -> Picture:
+        """Take a photograph.
+
+        Args:
+            mount: the camera.
+            t_s: shutter time, seconds from the start of the scene; everybody is posed at this time.
+            rng: exposure, noise, rain.
+        """
+        samples = 2 if mount.size_wh[0] * mount.size_wh[1] < _SMALL_PX else 1
+        scenery, faces = self._scenery, self._faces
+        posed = Posed.at(scenery, faces, t_s)
+        origin_T_cam = posed.origin_T_owner[EGO] @ mount.ego_T_cam
+        view = _view(mount, samples, origin_T_cam)
+        nearness, face, image = self._buffers(view.size_wh)
+        visible_px, alone_px = self._visibility(view, posed, nearness, face)
+        surface(faces, posed, view, nearness, face, samples, image)
+        awake = np.array([_awake(actor.resting) or actor.track.speed(t_s) > 0.3 for actor in scenery.actors], bool)
+        lamps_on = np.ones(FIRST_ACTOR + len(scenery.actors), np.float32)
+        lamps_on[FIRST_ACTOR:] = awake
+        shade(faces, posed, view, scenery.weather, self._shadows.at(posed, posed.origin_T_owner[EGO, :3, 3]), self._grounds.at(posed, awake),
+              self._half_height, lamps_on * np.float32(_LAMPS[scenery.weather.name]), nearness, face, samples, image)
+        drift_m, turn_rad = self._motion(mount, origin_T_cam, t_s, _SHUTTER_S[scenery.weather.name])
+        image = blur(image, nearness, face, faces.owner, view.lens, drift_m, turn_rad)
+        photograph = develop(image, mount.size_wh, self._development(mount, image, rng))
+        if scenery.weather.rain_mm_h > 0:
+            photograph = add_rain(photograph, scenery.weather.rain_mm_h, rng)
+        share = samples * samples
+        return Picture(image=photograph, visible_px=-(-visible_px // share), alone_px=-(-alone_px // share))
+
+    def _buffers(self, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Empty nearness, face and light buffers; kept per thread, because fresh memory of this size costs as much as drawing."""
+        kept: dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]] = self._scratch.__dict__.setdefault("buffers", {})
+        if size_wh not in kept:
+            kept.clear()
+            shape = size_wh[::-1]
+            kept[size_wh] = (np.empty(shape, np.float32), np.empty(shape, np.int32), np.empty((*shape, 4), np.float32))
+        nearness, face, image = kept[size_wh]
+        nearness.fill(0.0)
+        face.fill(-1)
+        return nearness, face, image
+
+    def _visibility(self, view: View, posed: Posed, nearness: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Draw everything; samples that show each actor, and that it would cover alone, both `(A,)` int64."""
+        faces, count = self._faces, len(self._scenery.actors)
+        planes = view.planes()
+        where = posed.origin_T_owner[FIRST_ACTOR:]
+        reach = where[:, :3, 3] @ planes[:, :3].T + planes[:, 3] + self._radius_m[:, None]
+        seen = np.flatnonzero((reach >= 0).all(axis=1))
+        standing = faces.chunks_in_view(planes)
+        ranges = np.concatenate([np.array([faces.ego_range], np.int64), posed.ranges[seen], standing])
+        matrices = view.view_T_origin @ np.concatenate([posed.origin_T_owner[EGO:FIRST_ACTOR], where[seen],
+                                                        np.tile(np.eye(4), (len(standing), 1, 1))])
+        alone_px = np.zeros(count, np.int64)
+        alone_px[seen] = coverage(faces.corners, posed.ranges[seen], matrices[1:1 + len(seen)], view, face)
+        face.fill(-1)
+        draw(faces.corners, faces.hole, ranges, matrices, view, nearness, face)
+        return count_owners(face, faces.owner, FIRST_ACTOR + count)[FIRST_ACTOR:], alone_px
+
+    def _motion(self, mount: CameraMount, origin_T_cam: np.ndarray, t_s: float, shutter_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """How far each owner moves relative to the camera while the shutter is open, and how the camera turns, in its axes."""
+        scenery = self._scenery
+        around = np.array([t_s - 0.02, t_s + 0.02])
+        share = shutter_s / 0.04
+        before, after = (invert(scenery.ego.matrix(float(t)) @ mount.ego_T_cam) for t in around)
+        cam_R_origin = origin_T_cam[:3, :3].T
+        turned = (before[:3, :3] @ after[:3, :3].T - np.eye(3)) * share
+        turn_rad = np.array([turned[2, 1] - turned[1, 2], turned[0, 2] - turned[2, 0], turned[1, 0] - turned[0, 1]]) / 2
+        way = np.zeros((FIRST_ACTOR + len(scenery.actors), 3))
+        for index, actor in enumerate(scenery.actors):
+            if len(actor.track.times_s) > 1:
+                ends = actor.track.at(around)
+                way[FIRST_ACTOR + index] = ends[1, :3] - ends[0, :3]
+        own = invert(after)[:3, 3] - invert(before)[:3, 3]
+        way -= own
+        way[EGO] = 0.0
+        return way * share @ cam_R_origin.T, turn_rad
+
+    def _development(self, mount: CameraMount, image: np.ndarray, rng: np.random.Generator) -> Development:
+        """Exposure by a meter that corrects half of what it sees, with each camera's own bias and tint."""
+        weather = self._scenery.weather
+        camera = np.random.default_rng(zlib.crc32(mount.name.encode()))
+        bias, tint = camera.normal(0.0, 0.06), camera.normal(0.0, 0.015, 3)
+        metered = np.clip((_KEY_LIGHT / mean_light(image)) ** 0.6, 0.4, 2.2)
+        gain = weather.exposure * metered * np.exp(bias + rng.normal(0.0, 0.03))
+        return Development(gain_rgb=gain * np.exp(tint), glare=0.05 if weather.name != "night" else 0.10, vignette=0.38,
+                           noise=_NOISE[weather.name], saturation=0.85, seed=int(rng.integers(2**31)))
+
+
+def _view(mount: CameraMount, samples: int, origin_T_cam: np.ndarray) -> View:
+    fine = mount.scaled(samples)
+    return View(view_T_origin=invert(origin_T_cam), lens=(fine.focal_px, fine.focal_px, *fine.centre_px), size_wh=fine.size_wh)
+
+
+def _radius(vertices: np.ndarray) -> float:
+    """Of a ball around the origin that holds every vertex, with room for a gait."""
+    return float(np.linalg.norm(vertices, axis=1).max(initial=0.0)) + 0.5
+
+
+def _awake(resting: str) -> bool:
+    """Whether the lights of a resting actor are on."""
+    return resting not in ("", "vehicle.parked")
