@@ -40,9 +40,11 @@ class Surface:
     """One material.
 
     Attributes:
-        reflectivity: diffuse LiDAR reflectivity in [0, 1] at normal incidence.
+        reflectivity: share of light that a LiDAR gets back at normal incidence, on the scale of its reported intensity: 1 is intensity 100.
+        falloff: exponent on the cosine of incidence; 1 is Lambert's law, 0 a surface so rough or so deep that the angle does not matter.
+        spread: standard deviation of reflectivity from point to point, in natural logarithms.
         pass_through: probability that a LiDAR beam goes through (glass, gaps between leaves, mesh).
-        mirror: share of a beam's energy that leaves in the mirror direction: such surfaces return little at grazing angles.
+        mirror: share of a beam's energy that leaves in the mirror direction: such surfaces return little, or nothing, but straight back.
         retro: returns as much from any angle.
         depth_m: mean depth below the face from which a beam returns: leaves and blades have no surface.
         texture: name of the procedural texture that `fusion.simulate.texture` gives it.
@@ -51,6 +53,8 @@ class Surface:
     """
 
     reflectivity: float
+    falloff: float = 0.7
+    spread: float = 0.5
     pass_through: float = 0.0
     mirror: float = 0.0
     retro: bool = False
@@ -61,30 +65,30 @@ class Surface:
 
 
 MATERIALS: dict[Material, Surface] = {
-    Material.ASPHALT: Surface(reflectivity=0.12, texture="asphalt"),
-    Material.MARKING: Surface(reflectivity=0.45, texture="worn"),
-    Material.CONCRETE: Surface(reflectivity=0.28, texture="concrete"),
-    Material.SOIL: Surface(reflectivity=0.22, texture="soil"),
-    Material.GRASS: Surface(reflectivity=0.35, depth_m=0.02, texture="grass"),
-    Material.FOLIAGE: Surface(reflectivity=0.35, pass_through=0.35, depth_m=0.15, texture="leaves"),
-    Material.BARK: Surface(reflectivity=0.25, texture="bark"),
-    Material.BRICK: Surface(reflectivity=0.35, texture="brick"),
-    Material.PLASTER: Surface(reflectivity=0.45, texture="plaster"),
-    Material.FACADE_GLASS: Surface(reflectivity=0.08, pass_through=0.5, mirror=0.8, texture="window", gloss=0.8, glow=0.2),
-    Material.CAR_GLASS: Surface(reflectivity=0.06, pass_through=0.7, mirror=0.8, texture="plain", gloss=0.9),
-    Material.PAINT: Surface(reflectivity=0.45, mirror=0.3, texture="paint", gloss=0.5),
-    Material.DARK_PAINT: Surface(reflectivity=0.07, mirror=0.7, texture="paint", gloss=0.6),
-    Material.RUBBER: Surface(reflectivity=0.05, texture="plain"),
-    Material.METAL: Surface(reflectivity=0.5, mirror=0.4, texture="metal", gloss=0.4),
-    Material.PLASTIC: Surface(reflectivity=0.3, texture="plain", gloss=0.2),
-    Material.RETRO: Surface(reflectivity=1.0, retro=True, texture="plain", gloss=0.2),
-    Material.CLOTH: Surface(reflectivity=0.3, texture="cloth"),
-    Material.SKIN: Surface(reflectivity=0.4, texture="plain"),
-    Material.LAMP: Surface(reflectivity=0.4, texture="plain", gloss=0.5, glow=1.5),
-    Material.WOOD: Surface(reflectivity=0.3, texture="wood"),
-    Material.FENCE: Surface(reflectivity=0.3, pass_through=0.6, texture="metal"),
+    Material.ASPHALT: Surface(reflectivity=0.06, falloff=0.1, spread=0.6, texture="asphalt"),
+    Material.MARKING: Surface(reflectivity=0.25, falloff=0.2, texture="worn"),
+    Material.CONCRETE: Surface(reflectivity=0.13, falloff=0.3, texture="concrete"),
+    Material.SOIL: Surface(reflectivity=0.12, falloff=0.2, texture="soil"),
+    Material.GRASS: Surface(reflectivity=0.18, falloff=0.1, depth_m=0.02, texture="grass"),
+    Material.FOLIAGE: Surface(reflectivity=0.25, falloff=0.0, pass_through=0.35, depth_m=0.15, texture="leaves"),
+    Material.BARK: Surface(reflectivity=0.2, falloff=0.4, texture="bark"),
+    Material.BRICK: Surface(reflectivity=0.22, texture="brick"),
+    Material.PLASTER: Surface(reflectivity=0.3, texture="plaster"),
+    Material.FACADE_GLASS: Surface(reflectivity=0.05, spread=1.0, pass_through=0.3, mirror=0.8, texture="window", gloss=0.8, glow=0.2),
+    Material.CAR_GLASS: Surface(reflectivity=0.04, spread=1.0, pass_through=0.4, mirror=0.9, texture="plain", gloss=0.9),
+    Material.PAINT: Surface(reflectivity=0.25, falloff=1.0, spread=0.8, mirror=0.7, texture="paint", gloss=0.5),
+    Material.DARK_PAINT: Surface(reflectivity=0.05, falloff=1.0, spread=0.9, mirror=0.8, texture="paint", gloss=0.6),
+    Material.RUBBER: Surface(reflectivity=0.04, texture="plain"),
+    Material.METAL: Surface(reflectivity=0.3, falloff=1.0, spread=0.8, mirror=0.5, texture="metal", gloss=0.4),
+    Material.PLASTIC: Surface(reflectivity=0.15, spread=0.7, texture="plain", gloss=0.2),
+    Material.RETRO: Surface(reflectivity=2.0, retro=True, texture="plain", gloss=0.2),
+    Material.CLOTH: Surface(reflectivity=0.22, falloff=0.5, texture="cloth"),
+    Material.SKIN: Surface(reflectivity=0.25, falloff=0.5, texture="plain"),
+    Material.LAMP: Surface(reflectivity=0.5, spread=1.0, texture="plain", gloss=0.5, glow=1.5),
+    Material.WOOD: Surface(reflectivity=0.25, texture="wood"),
+    Material.FENCE: Surface(reflectivity=0.25, pass_through=0.6, texture="metal"),
 }
-"""Every material; figures are typical for 905 nm, tuned until simulated intensity has the spread of real sweeps."""
+"""Every material; LiDAR figures are for 905 nm, tuned until simulated sweeps have the statistics of real ones (tools/simulation_statistics.py)."""
 
 
 def column(name: str) -> np.ndarray:

@@ -10,7 +10,8 @@ from fusion.simulate.casting import NOTHING, STATIC, Hits
 from fusion.simulate.materials import Material, column
 from fusion.simulate.scenery import Weather
 
-REFLECTIVITY, MIRROR, PASS_THROUGH, RETRO, DEPTH_M = (column(name) for name in ("reflectivity", "mirror", "pass_through", "retro", "depth_m"))
+REFLECTIVITY, FALLOFF, SPREAD, MIRROR, PASS_THROUGH, RETRO, DEPTH_M = (
+    column(name) for name in ("reflectivity", "falloff", "spread", "mirror", "pass_through", "retro", "depth_m"))
 _WETTED = np.array([m in (Material.ASPHALT, Material.MARKING, Material.CONCRETE, Material.SOIL) for m in Material])
 _DROP_BRIGHTNESS = 0.03
 
@@ -20,11 +21,12 @@ class Receiver:
     """The eye of the sensor.
 
     Attributes:
-        threshold: brightness at 100 m that is detected every other time; a white surface seen head-on has 1.
+        threshold: brightness at 100 m that is detected every other time.
         softness: spread of that threshold, in natural logarithms.
-        grazing: exponent on the cosine of incidence beyond Lambert's law, for footprints drawn out along a surface.
         lobe: how narrow the reflection of a mirror-like surface is, as an exponent on the cosine.
-        object_spread, speckle: spread of reflectivity from object to object and from point to point, in natural logarithms.
+        shiny_loss: share of beams that a perfect mirror sends away altogether: small curves in panels.
+        object_spread: spread of reflectivity from object to object, in natural logarithms.
+        speckled: whether reflectivity differs from point to point as `Surface.spread` says.
         random_loss: share of returns lost for no reason in the scene.
         range_noise_m: standard deviation of a range.
         ring_bias_m: standard deviation of each ring's constant error.
@@ -33,21 +35,21 @@ class Receiver:
         mixed_depth_m: largest step in depth that blurs so; at a deeper one the receiver tells both sides apart.
     """
 
-    threshold: float = 0.035
-    softness: float = 0.5
-    grazing: float = 0.0
+    threshold: float = 0.45
+    softness: float = 0.25
     lobe: float = 40.0
-    object_spread: float = 0.4
-    speckle: float = 0.3
+    shiny_loss: float = 0.2
+    object_spread: float = 0.5
+    speckled: bool = True
     random_loss: float = 0.01
-    range_noise_m: float = 0.012
-    ring_bias_m: float = 0.008
+    range_noise_m: float = 0.005
+    ring_bias_m: float = 0.01
     quantum_m: float = 0.002
     mixed_share: float = 0.15
     mixed_depth_m: float = 1.2
 
     def brightness(self, material: np.ndarray, cos_incidence: np.ndarray, gain: np.ndarray, weather: Weather) -> np.ndarray:
-        """Share of the light that surfaces send back to the sensor: reflectivity times a law of incidence, `(N,)`.
+        """What surfaces send back to the sensor, whatever their distance: reflectivity times a law of incidence, `(N,)`.
 
         Args:
             material: `(N,)` values of `Material`.
@@ -58,10 +60,10 @@ class Receiver:
         reflectivity, mirror = REFLECTIVITY[material] * gain, MIRROR[material]
         if weather.rain_mm_h > 0:
             wet = _WETTED[material]
-            reflectivity, mirror = np.where(wet, 0.6 * reflectivity, reflectivity), np.where(wet, np.maximum(mirror, 0.5), mirror)
-        diffuse = (1 - mirror) * cos_incidence ** (1 + self.grazing)
+            reflectivity, mirror = np.where(wet, 0.6 * reflectivity, reflectivity), np.where(wet, np.maximum(mirror, 0.4), mirror)
+        diffuse = (1 - mirror) * np.maximum(cos_incidence, 1e-6) ** FALLOFF[material]
         shine = 3.0 * mirror * cos_incidence ** self.lobe
-        brightness: np.ndarray = np.where(RETRO[material] > 0, 3.0 * gain, reflectivity * (diffuse + shine))
+        brightness: np.ndarray = np.where(RETRO[material] > 0, reflectivity, reflectivity * (diffuse + shine))
         return brightness
 
     def chance(self, brightness: np.ndarray, distance_m: np.ndarray, weather: Weather) -> np.ndarray:
@@ -75,9 +77,10 @@ class Receiver:
     def echo(self, hits: Hits, gain: np.ndarray, weather: Weather, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """True distance (infinite for none), source (`NOTHING` for none) and brightness of what each of N beams notices."""
         count = len(hits.source)
-        brightness = self.brightness(hits.material, hits.cos_incidence, gain * np.exp(rng.normal(0.0, self.speckle, count)), weather)
+        speckle = np.exp(SPREAD[hits.material] * rng.normal(0.0, 1.0, count)) if self.speckled else 1.0
+        brightness = self.brightness(hits.material, hits.cos_incidence, gain * speckle, weather)
         distance = hits.distance_m + rng.exponential(1.0, count) * DEPTH_M[hits.material]
-        seen = (hits.source != NOTHING) & (rng.random(count) < self.chance(brightness, distance, weather))
+        seen = (hits.source != NOTHING) & (rng.random(count) < self.chance(brightness, distance, weather) * (1 - self.shiny_loss * MIRROR[hits.material]))
         drop = drops(np.where(hits.source == NOTHING, np.inf, distance), weather, rng)
         in_air = np.isfinite(drop)
         distance = np.where(in_air, drop, np.where(seen, distance, np.inf))
@@ -96,7 +99,7 @@ class Receiver:
 
     def intensity(self, brightness: np.ndarray, retro: np.ndarray) -> np.ndarray:
         """Reported intensity in 0..255, whole numbers: up to 100 from diffuse surfaces, above from reflectors."""
-        reported: np.ndarray = np.floor(np.where(retro, np.clip(85.0 * brightness, 100.0, 255.0), np.minimum(100.0 * brightness, 100.0)))
+        reported: np.ndarray = np.floor(np.where(retro, np.clip(100.0 * brightness, 0.0, 255.0), np.minimum(100.0 * brightness, 100.0)))
         return reported
 
 
