@@ -34,7 +34,7 @@ class Look:
 
     Attributes:
         boxes: `(A, 7)` x y z l w h yaw, global frame, each where it was when the beam passed it.
-        attributes: A names or "".
+        attributes: A names or ""; "" for those not near.
         num_lidar_pts: `(A,)` points inside the box.
         visibility: `(A,)` share of the actor's pixels in view, all cameras together; NaN for a rig without cameras.
         near: `(A,)` within range.
@@ -75,8 +75,8 @@ def look(scenery: Scenery, rig: Rig, t_s: float, times_s: np.ndarray, points_glo
         angle += picture.visible_px / camera.focal_px**2
     share = np.minimum(visible / np.maximum(alone, 1), 1.0) if rig.cameras else np.full(count, np.nan)
     seen = near & ((points > 0) | ((angle >= VISIBLE_SR) & (np.nan_to_num(share) >= VISIBLE_SHARE)))
-    return Look(boxes=boxes, attributes=tuple(actor.attribute(float(t)) for actor, t in zip(scenery.actors, times_s, strict=True)),
-                num_lidar_pts=points, visibility=share, near=near, seen=seen)
+    attributes = tuple(actor.attribute(float(t)) if ok else "" for actor, t, ok in zip(scenery.actors, times_s, near, strict=True))
+    return Look(boxes=boxes, attributes=attributes, num_lidar_pts=points, visibility=share, near=near, seen=seen)
 
 
 def count_points(points_xyz: np.ndarray, boxes: np.ndarray) -> np.ndarray:
