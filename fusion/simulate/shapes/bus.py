@@ -97,7 +97,7 @@ def _coachwork(
         shoulder_share=1.0,
         crown_m=0.0,
     )
-    xs, rings = hull.rings()
+    _, rings = hull.rings()
     material, colour = skin(rings, (PAINT, main))
     for sill in (0, 5):
         dress(material, colour, (slice(None), sill), (PAINT, second))
@@ -106,13 +106,15 @@ def _coachwork(
     _windows(body, front, rear, half, belt, head, height, main, second, rng)
     z = np.array([0.3, 0.75, belt])
     for x, lamps, lamp_colour in ((front + 0.0, True, HEAD_LAMP), (rear, False, TAIL_LAMP)):
-        outer = half * (0.93 if lamps else 0.97)
-        grid = np.array([[[x, y * outer, level] for y in (1.0, 0.7, -0.7, -1.0)] for level in z])
+        outer, inner = half * (0.93 if lamps else 0.97), 0.7 if lamps else 0.87
+        grid = np.array([[[x, y * outer, level] for y in (1.0, inner, -inner, -1.0)] for level in z])
         looks = np.full((2, 3), PAINT)
         colours = np.broadcast_to(np.array(main), (2, 3, 3)).copy()
         looks[0, [0, 2]], colours[0, [0, 2]] = LAMP, lamp_colour
         colours[0, 1] = second
         if not lamps:
+            colours[0, [0, 2]] = main
+            looks[0, [0, 2]] = PAINT
             looks[1, [0, 2]], colours[1, [0, 2]] = LAMP, lamp_colour
         body.loft(grid, looks, colours)
         body.boxes([[x, 0, 0.36]], (0.12, outer * 1.9, 0.16), PLASTIC, DARK)
@@ -121,9 +123,10 @@ def _coachwork(
     body.box((rear + 0.3, -half + 0.4, 0.32), (front - 0.3, half - 0.4, 0.6), PLASTIC, DARK)
     rows = np.arange(rear + 1.2, front - 2.2, 1.55)
     taken = np.array([clothing(rng) if rng.random() < 0.4 else CABIN for _ in range(2 * len(rows))])
-    body.boxes([[x, s * half * 0.55, belt + 0.2] for x in rows for s in (1, -1)], (0.3, half * 0.6, 0.6), CLOTH, taken)
+    corners = np.array([[0.0, -0.3 * half, -0.3], [0.0, 0.3 * half, -0.3], [-0.12, 0.3 * half, 0.35], [-0.12, -0.3 * half, 0.35]])
+    body.quads([corners + [x, s * half * 0.55, belt + 0.2] for x in rows for s in (1, -1)], CLOTH, taken)
     if leading:
-        outside.boxes([[front + 0.12, s * (half + 0.08), height * 0.62] for s in (1, -1)], (0.14, 0.22, 0.45), PLASTIC, BLACK)
+        outside.boxes([[front - 0.1, s * (half + 0.1), height * 0.62] for s in (1, -1)], (0.14, 0.22, 0.45), PLASTIC, BLACK)
         body.boxes([[front - 0.02, 0, height * 0.89]], (0.06, half * 1.3, 0.26), LAMP, tint(AMBER, rng))
 
 
@@ -159,12 +162,13 @@ def _windows(
     rings = np.stack([np.column_stack([np.full(9, x), profile]) for x in cuts])
     rings[-1, :, 1] *= 0.955
     rings[-1, 2:7, 0] -= 0.06
-    material, colour = skin(rings, (PAINT, main))
     wide = np.diff(cuts) > 0.15
-    for side in (0, 7):
-        dress(material, colour, (slice(None), side), (PLASTIC, BLACK))
-        dress(material, colour, (wide, side), (GLASS_MATERIAL, GLASS))
-    body.loft(rings, material, colour)
+    for side in (slice(0, 2), slice(7, 9)):
+        material, colour = skin(rings[:, side], (PLASTIC, BLACK))
+        dress(material, colour, (wide,), (GLASS_MATERIAL, GLASS))
+        body.loft(rings[:, side], material, colour)
+    roof = rings[[0, 1, -2, -1], 1:8]
+    body.loft(roof, *skin(roof, (PAINT, main)))
     nose = rings[-1]
     outer = half * 0.93
     sill = np.array([[front, outer, belt - 0.35], [front + 0.03, 0, belt - 0.35], [front, -outer, belt - 0.35]])

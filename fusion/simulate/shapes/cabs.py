@@ -84,7 +84,7 @@ def cab_over(body: Sculpt, front_x: float, length: float, width: float, low: flo
     body.box((rear_x + 0.2, -half * 0.85, low + 0.3), (rear_x + 0.45, half * 0.85, belt + (high - belt) * 0.55), CLOTH, CABIN)
     body.boxes([[front_x + 0.04, s * half * 0.78, low + 0.14] for s in (1, -1)], (0.06, half * 0.3, 0.16), LAMP, HEAD_LAMP)
     body.boxes([[front_x + 0.07, 0, low + (belt - low) * 0.55]], (0.03, half * 1.2, (belt - low) * 0.4), PLASTIC, BLACK)
-    body.box((front_x - 0.2, -half, low - 0.28), (front_x + 0.1, half, low), PLASTIC, tint(DARK, np.random.default_rng(0), 0.0))
+    body.box((front_x - 0.2, -half, low - 0.28), (front_x + 0.1, half, low), PLASTIC, DARK)
 
 
 def bonnet_cab(

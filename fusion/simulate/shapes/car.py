@@ -29,7 +29,7 @@ class CarStyle:
         panes: from, to share of each side window.
         axles: share of length of the wheels; `wheel_m`: their radius.
         clearance: height of the sill.
-        cladding: whether sills are bare plastic.
+        rails: whether some have rails on the roof.
         seat_rows: shares of length.
     """
 
@@ -45,7 +45,7 @@ class CarStyle:
     wheel_m: float
     clearance: float
     roof_width: float = 0.74
-    cladding: bool = False
+    rails: bool = False
     seat_rows: tuple[float, ...] = (0.47, 0.68)
 
 
@@ -89,7 +89,7 @@ STYLES: dict[str, CarStyle] = {
         axles=(0.185, 0.79),
         wheel_m=0.375,
         clearance=0.15,
-        cladding=True,
+        rails=True,
         seat_rows=(0.46, 0.66),
     ),
     "estate": CarStyle(
@@ -181,10 +181,6 @@ def car_body(style: CarStyle, size_lwh: np.ndarray, paint: tuple[int, Colour], r
     for door in (1, 4):
         dress(material, colour, (-1, door), (LAMP, HEAD_LAMP))
         dress(material, colour, (0, door), (LAMP, TAIL_LAMP))
-    if style.cladding and rng.random() < 0.5:
-        low = (middle > min(axles) + wheel) & (middle < max(axles) - wheel)
-        for sill in (0, 5):
-            dress(material, colour, (low, sill), (PLASTIC, DARK))
     body.loft(rings, material, colour)
     grille = (PLASTIC, BLACK) if rng.random() < 0.7 else (int(Material.METAL), CHROME)
     end_cap(body, rings[-1], [[paint, (PLASTIC, BLACK)], [paint, paint], [(LAMP, HEAD_LAMP), grille]], share=0.55)
@@ -209,7 +205,7 @@ def car_body(style: CarStyle, size_lwh: np.ndarray, paint: tuple[int, Colour], r
     rim = BLACK if rng.random() < 0.25 else tint(CHROME, rng)
     add_wheels(body, axles, half * 0.975, wheel, 0.23, rim)
     _plates(body, length, height, rng)
-    if style.roof_width < 0.8 and style.cladding and rng.random() < 0.5:
+    if style.rails and rng.random() < 0.5:
         body.boxes([[at(0.6), side * half * style.roof_width * 0.9, height + 0.03] for side in (1, -1)], (length * 0.36, 0.04, 0.06), PLASTIC, DARK)
     mirrors = Sculpt()
     place = belt_x[0] - 0.1 * length

@@ -69,4 +69,4 @@ def make_clutter(kind: str, rng: np.random.Generator) -> Mesh:
         raise ValueError(f"kind: expected one of {', '.join(CLUTTER)}, got {kind!r}")
     body = Sculpt()
     _CLUTTER[kind](body, rng)
-    return body.mesh()
+    return body.mesh(scale=np.exp(rng.normal(0.0, 0.06, 3)))

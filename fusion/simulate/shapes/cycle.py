@@ -86,7 +86,7 @@ def _bicycle(body: Sculpt, colour: tuple[float, float, float], draw: np.ndarray,
         if draw[4] < 0.5:
             body.boxes([[-0.58, s * 0.13, 0.54] for s in (1, -1)], (0.34, 0.12, 0.3), CLOTH, colour)
     elif draw[3] < 0.55:
-        body.box((0.5, -0.18, 0.8), (0.8, 0.18, 1.02), PLASTIC, BLACK)
+        body.box((0.37, -0.17, 0.76), (0.66, 0.17, 0.99), PLASTIC, BLACK)
     body.boxes([[-0.72, 0, 0.62]], (0.02, 0.06, 0.06), RETRO, RED)
 
 
@@ -164,7 +164,8 @@ def _fat_wheels(body: Sculpt, xs: tuple[float, float], radius_m: float, width_m:
 
 def _motorbike(body: Sculpt, material: int, colour: tuple[float, float, float], draw: np.ndarray) -> None:
     _fat_wheels(body, (0.75, -0.72), 0.32, 0.15)
-    body.frustum((0.02, 0, 0.45), (0.5, 0.34, 0.4), (0.6, 0.3), METAL, STEEL)
+    body.frustum((0.03, 0, 0.46), (0.46, 0.36, 0.44), (0.62, 0.28), METAL, STEEL)
+    body.box((-0.62, -0.1, 0.62), (0.3, 0.1, 0.76), METAL, DARK)
     body.frustum((0.2, 0, 0.83), (0.55, 0.28, 0.22), (0.38, 0.2), material, colour)
     body.frustum((-0.35, 0, 0.8), (0.7, 0.24, 0.13), (0.68, 0.2), CLOTH, BLACK)
     body.frustum((-0.72, 0, 0.82), (0.32, 0.2, 0.14), (0.25, 0.12), material, colour, (-0.03, 0))

@@ -50,9 +50,10 @@ class Hull:
         for x, radius in self.arches:
             xs += [x + radius * share for share in (-1.0, -0.78, 0.0, 0.78, 1.0)]
         ordered = np.unique(np.clip(xs, rear, front))
-        keep = np.concatenate([[True], np.diff(ordered) > 0.012])
+        keep = np.concatenate([[True], np.diff(ordered) > 0.05])
         keep[-1] = True
-        return ordered[keep]
+        kept: np.ndarray = ordered[keep]
+        return kept
 
     def rings(self) -> tuple[np.ndarray, np.ndarray]:
         """`(S,)` x and `(S, 7, 3)` points from the left sill over the top to the right sill."""

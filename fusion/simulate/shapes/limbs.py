@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,7 +45,6 @@ class Looks:
     coat: bool = False
     backpack: Colour | None = None
     bag: Colour | None = None
-    extra: dict[str, bool] = field(default_factory=dict)
 
 
 def random_looks(rng: np.random.Generator, height_m: float) -> Looks:
@@ -98,17 +97,14 @@ def add_person(body: Sculpt, looks: Looks, pose: Pose) -> None:
     sides = np.array([[1.0], [-1.0]])
     hips = pose.hip + sides * across * 0.09 * h * (0.6 + 0.4 * g)
     arms = pose.shoulder + sides * across * 0.185 * h * (0.5 + 0.5 * g) + [0, 0, -0.03 * h]
-    thigh = looks.skin if looks.bare_legs and not looks.coat else looks.legs
     calf = looks.skin if looks.bare_legs else looks.legs
     sleeve, forearm = looks.top, looks.skin if looks.bare_arms else looks.top
     starts = np.concatenate([hips, pose.knees, arms, pose.elbows])
     ends = np.concatenate([pose.knees, pose.ankles, pose.elbows, pose.hands])
     r0 = np.repeat(np.array([0.088 * g, 0.062 * g, 0.056 * g, 0.043 * g]), 2) * h
     r1 = np.repeat(np.array([0.064 * g, 0.048, 0.044 * g, 0.034]), 2) * h
-    colour = np.repeat(np.array([thigh, calf, sleeve, forearm]), 2, axis=0)
-    bare = np.repeat(
-        [SKIN if looks.bare_legs and not looks.coat else CLOTH, SKIN if looks.bare_legs else CLOTH, CLOTH, SKIN if looks.bare_arms else CLOTH], 2
-    )
+    colour = np.repeat(np.array([looks.legs, calf, sleeve, forearm]), 2, axis=0)
+    bare = np.repeat([CLOTH, SKIN if looks.bare_legs else CLOTH, CLOTH, SKIN if looks.bare_arms else CLOTH], 2)
     body.tubes(starts, ends, r0, bare, colour, r1, sides=5)
     _feet(body, pose, looks, h)
     body.balls(pose.hands, (0.035 * h, 0.03 * h, 0.05 * h), SKIN, looks.skin, rings=1, sides=4)
@@ -120,7 +116,7 @@ def _feet(body: Sculpt, pose: Pose, looks: Looks, h: float) -> None:
     toes = pose.toes
     up = np.cross(toes, [0.0, 1.0, 0.0])
     turn = np.stack([toes, np.tile([0.0, 1.0, 0.0], (2, 1)), up], axis=2)
-    body.boxes(pose.ankles + toes * 0.055 * h - up * 0.035 * h, (0.26 * h, 0.095 * h, 0.085 * h), PLASTIC, looks.shoes, turn)
+    body.boxes(pose.ankles + toes * 0.055 * h - up * 0.035 * h, (0.25 * h, 0.09 * h, 0.08 * h), PLASTIC, looks.shoes, turn)
 
 
 def _trunk(body: Sculpt, looks: Looks, pose: Pose, h: float, g: float) -> None:
@@ -203,7 +199,7 @@ def walking(looks: Looks, phase: float, stride_m: float) -> Pose:
     """One moment of a walk: `phase` in [0, 1) of a whole stride (two steps)."""
     h = looks.height_m / 1.75
     turn = 2 * np.pi * (phase + np.array([0.0, 0.5]))
-    reach = stride_m / 4
+    reach = stride_m / 4 * 0.86
     swing = np.maximum(np.cos(turn), 0.0)
     side = np.array([1.0, -1.0])
     forward, lift = np.sin(turn) * reach, 0.09 * h * swing**2

@@ -20,20 +20,20 @@ def make_machine(rng: np.random.Generator) -> Shape:
     """A construction vehicle of any kind."""
     draw, colour = rng.random(), tint(_LIVERIES[rng.integers(len(_LIVERIES))], rng)
     body = Sculpt()
-    if draw < 0.34:
-        size = spread(rng, 7.4, 1.2, 4.5, 10.0), spread(rng, 2.85, 0.25, 2.2, 3.3), spread(rng, 3.3, 0.4, 2.6, 4.8)
+    if draw < 0.36:
+        size = spread(rng, 7.5, 1.3, 4.5, 10.5), spread(rng, 2.98, 0.25, 2.3, 3.5), spread(rng, 3.3, 0.4, 2.6, 4.8)
         _excavator(body, colour, rng)
-    elif draw < 0.56:
-        size = spread(rng, 7.2, 0.9, 5.2, 9.0), spread(rng, 2.7, 0.2, 2.2, 3.1), spread(rng, 3.3, 0.2, 2.8, 3.7)
+    elif draw < 0.63:
+        size = spread(rng, 7.2, 0.9, 5.2, 9.0), spread(rng, 2.82, 0.2, 2.3, 3.2), spread(rng, 3.3, 0.2, 2.8, 3.7)
         _loader(body, colour, backhoe=bool(rng.random() < 0.4))
-    elif draw < 0.72:
-        size = spread(rng, 5.2, 0.6, 3.8, 6.2), spread(rng, 2.3, 0.15, 1.9, 2.6), spread(rng, 3.05, 0.15, 2.6, 3.3)
+    elif draw < 0.77:
+        size = spread(rng, 5.2, 0.6, 3.8, 6.2), spread(rng, 2.45, 0.15, 2.0, 2.8), spread(rng, 3.05, 0.15, 2.6, 3.3)
         _roller(body, colour)
     elif draw < 0.86:
         size = spread(rng, 3.0, 0.5, 2.2, 4.2), spread(rng, 1.7, 0.3, 1.2, 2.3), spread(rng, 2.6, 0.3, 2.1, 3.4)
         _scissor_lift(body, colour)
     else:
-        size = spread(rng, 6.6, 0.7, 5.2, 8.2), spread(rng, 2.45, 0.15, 2.2, 2.8), spread(rng, 2.75, 0.2, 2.4, 3.2)
+        size = spread(rng, 6.6, 0.7, 5.2, 8.2), spread(rng, 2.6, 0.15, 2.3, 2.9), spread(rng, 2.75, 0.2, 2.4, 3.2)
         _telehandler(body, colour)
     return fitted("vehicle.construction", [body], (size[0], size[1] * 1.06, size[2] * 1.02), attributes=("vehicle.moving", "vehicle.parked"))
 

@@ -20,7 +20,7 @@ _NAVY = srgb("151d33")
 
 def make_person(kind: str, rng: np.random.Generator) -> Shape:
     """A pedestrian; `kind` is "adult", "child", "construction_worker" or "police_officer"."""
-    height = spread(rng, 1.24, 0.16, 0.95, 1.55) if kind == "child" else spread(rng, 1.73, 0.085, 1.52, 1.98)
+    height = spread(rng, 1.24, 0.16, 0.95, 1.55) if kind == "child" else spread(rng, 1.745, 0.085, 1.52, 2.0)
     looks = random_looks(rng, height)
     if kind == "construction_worker":
         vest = (LIME, ORANGE)[rng.integers(2)]
@@ -64,7 +64,9 @@ def make_person(kind: str, rng: np.random.Generator) -> Shape:
         add_person(body, looks, pose)
         _carried(body, looks, pose, kind, carry, np.random.default_rng(int(carry * 2**32)))
         phases.append(body)
-    return fitted(category, phases, stride_m=0.0 if stands else stride, attributes=("pedestrian.moving", "pedestrian.standing"))
+    loose = rng.uniform(0.0, 0.08, 2)
+    attributes = "pedestrian.moving", "pedestrian.standing"
+    return fitted(category, phases, stride_m=0.0 if stands else stride, attributes=attributes, loose_lw=(float(loose[0]), float(loose[1])))
 
 
 def _carried(body: Sculpt, looks: Looks, pose: Pose, kind: str, draw: float, rng: np.random.Generator) -> None:
@@ -103,6 +105,7 @@ def _stroller(body: Sculpt, rng: np.random.Generator) -> None:
 
 def _sitting(category: str, looks: Looks, rng: np.random.Generator) -> Shape:
     body = Sculpt()
+    looks = replace(looks, coat=False)
     add_person(body, looks, seated(looks, spread(rng, 0.42, 0.04, 0.3, 0.5)))
     attribute = "pedestrian.sitting_lying_down"
     return fitted(category, [body], attributes=(attribute, attribute))
@@ -110,6 +113,7 @@ def _sitting(category: str, looks: Looks, rng: np.random.Generator) -> Shape:
 
 def _wheelchair(category: str, looks: Looks, rng: np.random.Generator) -> Shape:
     body = Sculpt()
+    looks = replace(looks, coat=False)
     pose = seated(looks, 0.5)
     add_person(body, looks, replace(pose, ankles=pose.ankles + [0.05, 0, 0.1]))
     body.box((-0.22, -0.22, 0.44), (0.25, 0.22, 0.5), CLOTH, BLACK)

@@ -49,7 +49,7 @@ def _trunk(body: Sculpt, height: float, radius: float, branches: int, spread_m: 
     yaw = rng.uniform(0, 2 * np.pi) + np.arange(branches) * 2.4
     reach = spread_m * rng.uniform(0.5, 1.0, branches)
     base = line[1] + (line[2] - line[1]) * rng.uniform(0.2, 1.0, (branches, 1))
-    ends = base + np.column_stack([np.cos(yaw) * reach, np.sin(yaw) * reach, (top - height) * rng.uniform(0.3, 0.9, branches)])
+    ends: np.ndarray = base + np.column_stack([np.cos(yaw) * reach, np.sin(yaw) * reach, (top - height) * rng.uniform(0.3, 0.9, branches)])
     body.tubes(base, ends, radius * 0.42, BARK, bark, radius * 0.12, sides=4)
     return ends
 
@@ -109,11 +109,17 @@ def tree_bare(body: Sculpt, rng: np.random.Generator) -> None:
     height = rng.uniform(4.5, 10.0)
     wide, bark = height * rng.uniform(0.22, 0.32), tint(_TRUNKS[rng.integers(len(_TRUNKS))], rng)
     ends = _trunk(body, height * 0.5, 0.016 * height + 0.04, 8, wide, height, rng)
-    for generation, radius in ((1, 0.03), (2, 0.014)):
-        parents = np.repeat(ends, 4 if generation == 1 else 3, axis=0)
-        way = rng.normal(0, 0.1 * height / generation, parents.shape) + [0, 0, 0.08 * height / generation] + parents * [0.15, 0.15, 0]
+    for children, radius, scale in ((4, 0.03, 1.0), (4, 0.02, 0.55)):
+        parents = np.repeat(ends, children, axis=0)
+        way = rng.normal(0, 0.1 * height * scale, parents.shape) + [0, 0, 0.08 * height * scale] + parents * [0.15, 0.15, 0]
         ends = np.clip(parents + way, [-wide * 1.4, -wide * 1.4, height * 0.25], [wide * 1.4, wide * 1.4, height])
-        body.tubes(parents, ends, radius, BARK, bark, radius * 0.5, sides=3)
+        if scale == 1.0:
+            body.tubes(parents, ends, radius, BARK, bark, radius * 0.5, sides=3)
+        else:
+            side = rng.normal(0, 1, parents.shape)
+            side *= radius / np.linalg.norm(side, axis=1, keepdims=True)
+            twigs = np.stack([parents - side, parents + side, ends], axis=1)
+            body.add(twigs.reshape(-1, 3), np.arange(3 * len(twigs)).reshape(-1, 3), BARK, bark)
 
 
 def palm(body: Sculpt, rng: np.random.Generator) -> None:

@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 
-from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh
 
 HOLE = 255
@@ -26,7 +25,8 @@ def _strip(rings: int, across: int, closed: bool) -> np.ndarray:
     i, j = np.divmod(np.arange((rings - 1) * columns), columns)
     a, b = i * across + j, i * across + (j + 1) % across
     c, d = a + across, b + across
-    return np.stack([np.column_stack([a, b, d]), np.column_stack([a, d, c])], axis=1).reshape(-1, 3)
+    faces: np.ndarray = np.stack([np.column_stack([a, b, d]), np.column_stack([a, d, c])], axis=1).reshape(-1, 3)
+    return faces
 
 
 @cache
@@ -48,9 +48,18 @@ def _ball(rings: int, sides: int) -> tuple[np.ndarray, np.ndarray]:
     return points, np.concatenate(faces)
 
 
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`(N, 3)` products; several times faster than `np.cross` on a few rows."""
+    out = np.empty_like(a)
+    out[:, 0] = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
+    out[:, 1] = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
+    out[:, 2] = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return out
+
+
 def turn_z(yaw_rad: float) -> np.ndarray:
     """`(3, 3)` rotation about z."""
-    c, s = np.cos(yaw_rad), np.sin(yaw_rad)
+    c, s = float(np.cos(yaw_rad)), float(np.sin(yaw_rad))
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
@@ -124,9 +133,9 @@ class Sculpt:
         along = b - a
         along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
         reference = np.where(np.abs(along[:, 2:]) > 0.9, [[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]])
-        u = np.cross(along, reference)
+        u = _cross(along, reference)
         u /= np.maximum(np.linalg.norm(u, axis=1, keepdims=True), 1e-9)
-        v = np.cross(along, u)
+        v = _cross(along, u)
         ring = circle(sides)
         spoke = ring[None, :, :1] * u[:, None] + ring[None, :, 1:] * v[:, None]
         r0 = np.broadcast_to(np.asarray(radii, np.float64), (len(a),))[:, None, None]
@@ -211,7 +220,7 @@ class Sculpt:
         points = np.concatenate(self._points) * scale + shift
         faces = np.concatenate(self._faces)
         a, b, c = points[faces[:, 0]], points[faces[:, 1]], points[faces[:, 2]]
-        keep = np.einsum("ij,ij->i", *[np.cross(b - a, c - a)] * 2) > (2 * _MIN_AREA_M2) ** 2
+        keep = np.einsum("ij,ij->i", *[_cross(b - a, c - a)] * 2) > (2 * _MIN_AREA_M2) ** 2
         return Mesh(
             vertices=points.astype(np.float32),
             faces=faces[keep].astype(np.int32),
@@ -230,7 +239,3 @@ def _per_face(values: np.ndarray, faces: int, width: int) -> np.ndarray:
     else:
         spread = np.repeat(values, faces // len(values), axis=0)
     return spread[:, 0] if width == 1 else spread
-
-
-MATTE = int(Material.PLASTIC)
-"""Shorthand for the commonest trim."""

@@ -38,10 +38,11 @@ def fitted(
     outside: Sculpt | None = None,
     stride_m: float = 0.0,
     attributes: tuple[str, str] = ("", ""),
+    loose_lw: tuple[float, float] = (0.0, 0.0),
 ) -> Shape:
     """Stretch a body to `size_lwh` (None keeps it) and put its origin at the centre; `outside` (mirrors) goes along but does not count.
 
-    Phases share one box, and each stands on its bottom.
+    Phases share one box, and each stands on its bottom; the box is longer and wider by `loose_lw`, as annotators leave room around limbs.
     """
     bounds = np.stack([phase.bounds() for phase in phases])
     low, high = bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)
@@ -53,7 +54,9 @@ def fitted(
         shift = -((low + high) / 2 + down) * scale
         mesh = phase.mesh(scale, shift)
         meshes.append(mesh if outside is None else join([mesh, outside.mesh(scale, shift)]))
-    return Shape(category=category, size_lwh=size, meshes=tuple(meshes), stride_m=stride_m, moving=attributes[0], resting=attributes[1])
+    return Shape(
+        category=category, size_lwh=size + [*loose_lw, 0.0], meshes=tuple(meshes), stride_m=stride_m, moving=attributes[0], resting=attributes[1]
+    )
 
 
 def spread(rng: np.random.Generator, mean: float, std: float, low: float, high: float) -> float:

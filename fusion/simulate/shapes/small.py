@@ -12,6 +12,10 @@ from fusion.simulate.shapes.shape import Shape, fitted, spread
 PLASTIC, RETRO, METAL, RUBBER, LAMP = (int(m) for m in (Material.PLASTIC, Material.RETRO, Material.METAL, Material.RUBBER, Material.LAMP))
 
 
+CUTS = {1: (0.04, 0.55, 0.8, 1.0), 2: (0.04, 0.42, 0.56, 0.68, 0.82, 1.0), 4: (0.05, 0.42, 0.52, 0.64, 0.74, 1.0)}
+"""Where the bands of a cone with so many begin and end, shares of its height."""
+
+
 def make_cone(rng: np.random.Generator) -> Shape:
     """A cone, a tall slim one, a tubular post or a drum."""
     draw, body = rng.random(), Sculpt()
@@ -19,7 +23,7 @@ def make_cone(rng: np.random.Generator) -> Shape:
     base = BLACK if rng.random() < 0.6 else orange
     if draw < 0.62:
         height, foot = spread(rng, 0.92, 0.17, 0.45, 1.2), spread(rng, 0.40, 0.05, 0.28, 0.5)
-        _cone(body, height, foot, foot * 0.37, 0.035, orange, base)
+        _cone(body, height, foot, foot * 0.37, 0.035, orange, base, bands=1 if rng.random() < 0.4 else 2)
     elif draw < 0.78:
         height, foot = spread(rng, 1.25, 0.12, 1.0, 1.5), spread(rng, 0.42, 0.05, 0.32, 0.52)
         _cone(body, height, foot, 0.085, 0.05, orange, base)
@@ -37,10 +41,10 @@ def make_cone(rng: np.random.Generator) -> Shape:
 
 def _cone(body: Sculpt, height: float, foot: float, low_radius: float, top_radius: float, colour: Colour, base: Colour, bands: int = 2) -> None:
     body.boxes([[0, 0, 0.02]], (foot, foot, 0.04), RUBBER if base == BLACK else PLASTIC, base)
-    cuts = [0.04, 0.42, 0.56, 0.68, 0.82, 1.0] if bands == 2 else [0.05, 0.3, 0.42, 0.52, 0.64, 0.74, 0.86, 1.0]
+    cuts = CUTS[bands]
     rows = [[0, 0, share * height, *[low_radius + (top_radius - low_radius) * share] * 2] for share in cuts]
     retro = np.arange(len(cuts) - 1) % 2 == 1
-    sides = 7
+    sides = 6
     body.column(
         rows, np.repeat(np.where(retro, RETRO, PLASTIC), sides), np.repeat(np.where(retro[:, None], WHITE, colour), sides, axis=0), sides=sides
     )
@@ -103,7 +107,7 @@ def _boards(body: Sculpt, size: tuple[float, float, float], rng: np.random.Gener
             rows = np.stack(
                 [
                     np.column_stack([np.full(stripes + 1, face * (lean + dx)), edges + slant, np.full(stripes + 1, z + dz)])
-                    for dx, dz, slant in ((0.02, -tall / 2, 0.0), (0.008, tall / 2, 0.0))
+                    for dx, dz, slant in ((0.02, -tall / 2, -0.05), (0.008, tall / 2, 0.05))
                 ]
             )
             body.loft(rows, RETRO, np.where(np.arange(stripes)[None, :, None] % 2, WHITE, colour))
@@ -115,15 +119,16 @@ def _boards(body: Sculpt, size: tuple[float, float, float], rng: np.random.Gener
 
 
 def _crowd_fence(body: Sculpt, size: tuple[float, float, float]) -> None:
+    """A frame with upright bars: a beam goes through between them."""
     length, width, height = size
     low, half = 0.2, width / 2
-    body.tubes(
-        [[0, -half, height], [0, -half, low], [0, -half, 0.03], [0, half, 0.03]],
-        [[0, half, height], [0, half, low], [0, -half, height], [0, half, height]],
-        0.02,
-        METAL,
-        GALVANISED,
-        sides=4,
-    )
-    body.quads([[[0, -half, low], [0, half, low], [0, half, height], [0, -half, height]]], int(Material.FENCE), GALVANISED)
+    starts = [[0, -half, height], [0, -half, low], [0, -half, 0.03], [0, half, 0.03]]
+    ends = [[0, half, height], [0, half, low], [0, -half, height], [0, half, height]]
+    body.tubes(starts, ends, 0.02, METAL, GALVANISED, sides=4)
+    y = np.linspace(-half, half, 18)[1:-1]
+    lean = np.where(np.arange(len(y)) % 2, 0.008, -0.008)
+    foot, zero = np.full(len(y), low), np.zeros(len(y))
+    left, right = np.column_stack([lean, y - 0.008, foot]), np.column_stack([-lean, y + 0.008, foot])
+    up = np.column_stack([zero, zero, np.full(len(y), height - low)])
+    body.quads(np.stack([left, right, right + up, left + up], axis=1), METAL, GALVANISED)
     body.boxes([[0, s * width * 0.38, 0.02] for s in (1, -1)], (length, 0.05, 0.03), METAL, GALVANISED)

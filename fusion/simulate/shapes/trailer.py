@@ -18,17 +18,17 @@ _CONTAINERS = (BLUE, RED, GREEN, srgb("7b3b22"), GREY, srgb("c9651f"), WHITE, sr
 def make_trailer(rng: np.random.Generator) -> Shape:
     """A semi-trailer or, seldom, a small one."""
     draw = rng.random()
-    size = spread(rng, 13.2, 1.5, 9.5, 16.2), spread(rng, 2.95, 0.2, 2.5, 3.4), spread(rng, 4.05, 0.18, 3.5, 4.4)
+    size = spread(rng, 12.8, 1.9, 8.5, 16.2), spread(rng, 2.97, 0.2, 2.5, 3.4), spread(rng, 4.1, 0.18, 3.5, 4.5)
     body = Sculpt()
-    if draw < 0.46:
+    if draw < 0.48:
         _box_trailer(body, size, rng)
-    elif draw < 0.68:
+    elif draw < 0.72:
         _container(body, size, rng)
-    elif draw < 0.78:
+    elif draw < 0.82:
         size = size[0], size[1], spread(rng, 3.55, 0.15, 3.2, 3.9)
         _tanker(body, size, rng)
-    elif draw < 0.92:
-        size = size[0], size[1], spread(rng, 3.3, 0.5, 2.2, 4.2)
+    elif draw < 0.94:
+        size = size[0], size[1], spread(rng, 3.5, 0.5, 2.2, 4.2)
         _flat(body, size, rng)
     else:
         size = spread(rng, 5.2, 1.0, 3.5, 7.5), spread(rng, 2.2, 0.2, 1.8, 2.6), spread(rng, 2.4, 0.3, 1.8, 3.0)
@@ -60,7 +60,7 @@ def _box_trailer(body: Sculpt, size: tuple[float, float, float], rng: np.random.
     colour = tint(WHITE, rng, 0.05) if rng.random() < 0.65 else truck_paint(rng)
     cargo_box(body, length / 2, -length / 2, width, 1.2, height, colour, rng)
     if rng.random() < 0.4:
-        ribs(body, length / 2, -length / 2, width / 2, 1.25, height - 0.05, 9, tuple(0.9 * c for c in colour))
+        ribs(body, length / 2, -length / 2, width / 2, 1.25, height - 0.05, 9, tint(colour, rng))
     if rng.random() < 0.3:
         body.box((length / 2, -width * 0.36, height - 1.9), (length / 2 + 0.5, width * 0.36, height - 0.3), PLASTIC, tint(WHITE, rng))
     _running_gear(body, size, 1.2, rng)
