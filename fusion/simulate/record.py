@@ -33,11 +33,15 @@ def record_scene(root: Path, request: Request, index: int, parts: Parts, after_k
         parts: the simulators.
         after_keyframe: called after each keyframe; what it raises stops the scene.
     """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # OpenCV's float filters round differently for every number of threads
     try:
         _record(root, request, index, parts, after_keyframe)
     except BaseException:
         remove_scene(root, request, index)
         raise
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def remove_scene(root: Path, request: Request, index: int) -> None:

@@ -59,8 +59,7 @@ def make_scenes(root: Path, request: Request, indices: Sequence[int], workers: i
     context = multiprocessing.get_context("spawn")
     counter, stop = context.Value("q", 0), context.Event()
     counted = 0
-    with _threads_per_worker(max(1, (os.cpu_count() or 1) // workers)), \
-            ProcessPoolExecutor(workers, context, _start_worker, (counter, stop)) as pool:
+    with _one_thread_per_worker(), ProcessPoolExecutor(workers, context, _start_worker, (counter, stop)) as pool:
         running: dict[Future[SceneFailed | None], int] = {pool.submit(_work, root, request, index, parts): index for index in indices}
         try:
             while running:
@@ -99,10 +98,7 @@ def _made(root: Path, request: Request, index: int, parts: Parts, after_keyframe
 
 
 def _start_worker(counter: Any, stop: Any) -> None:
-    import cv2
-
     _shared.update(counter=counter, stop=stop)
-    cv2.setNumThreads(int(os.environ[THREAD_SETTINGS[0]]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -115,10 +111,10 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _threads_per_worker(count: int) -> Iterator[None]:
+def _one_thread_per_worker() -> Iterator[None]:
     """Libraries read these when they start, so the workers must find them in their environment."""
     before = {name: os.environ.get(name) for name in THREAD_SETTINGS}
-    os.environ.update(dict.fromkeys(THREAD_SETTINGS, str(count)))
+    os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
     try:
         yield
     finally:
