@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,23 @@ def test_meta_is_true_to_the_sensors(perceiver: Perceiver, tmp_path: Path, choic
     written = json.loads((tmp_path / "results_nusc.json").read_text())
     assert (written["meta"]["use_camera"], written["meta"]["use_lidar"]) == meta
     assert len(written["results"]) == 3
+
+
+def test_keyframes_are_let_go_of(perceiver: Perceiver, tmp_path: Path) -> None:
+    """Memory cannot grow with the number of samples where only the keyframe before is still alive when the next is read."""
+    loaded: list[weakref.ref[SensorSet]] = []
+    most: list[int] = []
+
+    class Watched(MadeUp):
+        def tokens(self, scene: str) -> list[str]:
+            return [f"{scene}{i}" for i in range(12)]
+
+        def load(self, token: str, *, num_sweeps: int = 0, cameras: bool = True, lidar: bool = True) -> SensorSet:
+            gc.collect()
+            most.append(sum(reference() is not None for reference in loaded))
+            sensor_set = super().load(token, num_sweeps=num_sweeps, cameras=cameras, lidar=lidar)
+            loaded.append(weakref.ref(sensor_set))
+            return sensor_set
+
+    run_job(Watched(), perceiver, PerceiveJob(scenes=("a", "b"), out=tmp_path, draw_every=6))
+    assert len(most) == 24 and max(most) <= 1
