@@ -15,7 +15,7 @@ setup(
     description=PACKAGE.findtext("description").strip(),
     license="Apache-2.0",
     packages=find_packages(include=["fusion", "fusion.*", "ros_nodes", "ros_nodes.*"]),
-    package_data={"fusion": ["weights/*", "viz/assets/*"]},
+    package_data={"fusion": ["weights/*", "viz/assets/*", "demo/assets/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/" + NAME]),
         ("share/" + NAME, ["package.xml"]),

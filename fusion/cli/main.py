@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from fusion.errors import UserError
 
-SUBCOMMANDS = ("simulate", "perceive", "evaluate", "train", "show_config")
+SUBCOMMANDS = ("demo", "simulate", "perceive", "evaluate", "train", "show_config")
 
 EXAMPLES = """examples:
+  bevduet demo
   bevduet perceive --dataroot data/nuscenes --version v1.0-mini --scenes scene-0103 --model best.safetensors --out out/perceive
   bevduet perceive --dataroot data/nuscenes --version v1.0-mini --model best.safetensors --drop CAM_FRONT,LIDAR_TOP --out out/dropped
   bevduet evaluate --dataroot data/nuscenes --version v1.0-mini --scenes scene-0103 --results out/perceive/results_nusc.json --out out/scores

@@ -1,0 +1,88 @@
+"""`bevduet demo`: sensors die on a drive and come back; one page tells what was still seen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from fusion.errors import UserError
+
+EXAMPLES = """examples:
+  bevduet demo
+  bevduet demo --seed 7 --weather night --out out/night
+  bevduet demo --dataroot data/nuscenes --version v1.0-mini --scene scene-0103 --out out/real
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "demo", help="simulate a drive, kill sensors, and show what is still seen",
+        description="Simulate a short drive (or take a recorded one), perceive it while a camera dies, then the LiDAR, then both come back, score"
+                    " it by the official devkit in every sensor state, and write it all to one HTML page. Nothing is downloaded.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the page and its data, made if needed (default: %(default)s)")
+    parser.add_argument("--model", default="nano", help="name of shipped weights, or a path to a .safetensors file (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=404, metavar="S", help="another seed simulates another world (default: %(default)s)")
+    parser.add_argument("--weather", choices=("day", "night", "rain", "fog", "mixed"), default="day", help="of the simulation (default: %(default)s)")
+    parser.add_argument("--duration", type=float, default=16.0, metavar="S", help="seconds of the simulated drive (default: %(default)s)")
+    parser.add_argument("--dataroot", type=Path, help="take a recorded drive: a data set in nuScenes' format")
+    parser.add_argument("--version", default="v1.0-mini", help="its table folder (default: %(default)s)")
+    parser.add_argument("--scene", help="its scene (default: the first)")
+    parser.add_argument("--score-threshold", type=float, default=0.3, metavar="T",
+                        help="draw and count boxes from this score on; the official scores use all (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--no-open", action="store_true", help="do not open the page in a browser")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the subcommand; raises UserError on bad input."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin at barriers are ten times slower on a busy machine
+    import torch
+
+    from fusion.checkpoint import load_checkpoint, resolve_model
+    from fusion.demo.drive import can_open_pages, recorded_drive, simulated_drive
+    from fusion.demo.run import PAGE, Clock, run_demo
+    from fusion.evaluate.state_table import states_table
+    from fusion.runtime.perceiver import Perceiver
+
+    if args.scene is not None and args.dataroot is None:
+        raise UserError(f"--scene {args.scene}: names a scene of --dataroot, which is missing; leave --scene away for a simulated drive")
+    if not 0 <= args.score_threshold <= 1:
+        raise UserError(f"--score-threshold {args.score_threshold}: expected 0 to 1")
+    if args.device != "cpu" and not (args.device.startswith("cuda") and torch.cuda.is_available()):
+        raise UserError(f"--device {args.device}: not available on this machine; expected cpu{' or cuda' if torch.cuda.is_available() else ''}")
+    network, config = load_checkpoint(resolve_model(args.model))  # before the long work, so that a wrong name costs nothing
+    clock = Clock(took_s={})
+    if args.dataroot is not None:
+        drive = recorded_drive(args.dataroot, args.version, args.scene)
+    else:
+        print(f"simulating a drive of {args.duration:g} s (seed {args.seed}, {args.weather})", flush=True)
+        with clock.part("simulating"):
+            drive = simulated_drive(args.out, seed=args.seed, weather=args.weather, duration_s=args.duration)
+    print(f"perceiving {drive.scene} while sensors die and come back", flush=True)
+    story = run_demo(drive, Perceiver(network, config, device=args.device), args.out, model=args.model, command=_command(args),
+                     seed=None if args.dataroot is not None else args.seed, clock=clock, min_score=args.score_threshold)
+    page = (args.out / PAGE).resolve()
+    print(f"\n{states_table(story.scores)}\n\n{story.headline()}\n-> {page}")
+    if not args.no_open and can_open_pages():
+        import webbrowser
+
+        webbrowser.open(page.as_uri())
+    return 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command line that makes this page again."""
+    words = ["bevduet", "demo", "--model", str(args.model), "--out", str(args.out)]
+    if args.dataroot is None:
+        words += ["--seed", str(args.seed), "--weather", args.weather, "--duration", f"{args.duration:g}"]
+    else:
+        words += ["--dataroot", str(args.dataroot), "--version", args.version] + (["--scene", args.scene] if args.scene else [])
+    if args.score_threshold != 0.3:
+        words += ["--score-threshold", f"{args.score_threshold:g}"]
+    return shlex.join(words)
