@@ -103,7 +103,7 @@ def make_land(plan: Plan, warp: Warp, ego_xy: np.ndarray, extra: list[tuple[np.n
     road = _rounded(road, 5.0 / M_PER_PX)
     for street in plan.streets:
         if street.median_m > 0:
-            for a, b in _between_junctions(plan, street):
+            for a, b in plan.stretches(street, 9.0, 520.0):
                 half = street.median_m / 2 - 0.25
                 frame.fill(road, [_strip(street, warp, -half, half, a, b)], 0)
                 frame.fill(cover, [_strip(street, warp, -half, half, a, b)], int(Cover.MEDIAN))
@@ -126,14 +126,6 @@ def _strip(street: Street, warp: Warp, across_lo: float, across_hi: float, a: fl
     a, b = max(street.lo, -520.0) if a is None else a, min(street.hi, 560.0) if b is None else b
     along = np.linspace(a, b, max(2, int((b - a) / 3)))
     return warp.xy(np.concatenate([street.uv(along, across_lo), street.uv(along[::-1], across_hi)]))
-
-
-def _between_junctions(plan: Plan, street: Street) -> list[tuple[float, float]]:
-    """Stretches of a street away from junctions."""
-    crossing = sorted(((other.at, max(other.edge_m(-1), other.edge_m(1)) + 9.0) for other in plan.streets
-                       if other.axis != street.axis and street.lo <= other.at <= street.hi and other.lo <= street.at <= other.hi))
-    edges = [(street.lo, 0.0), *crossing, (street.hi, 0.0)]
-    return [(a + room_a, b - room_b) for (a, room_a), (b, room_b) in zip(edges, edges[1:], strict=False) if b - room_b > a + room_a + 4]
 
 
 def _rounded(road: np.ndarray, radius_px: float) -> np.ndarray:

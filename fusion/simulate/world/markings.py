@@ -55,20 +55,12 @@ def _band(street: Street, warp: Warp, a: float, b: float, across: float, width: 
     return np.stack([warp.xy(street.uv(along, across - width / 2)), warp.xy(street.uv(along, across + width / 2))], axis=1)
 
 
-def _stretches(plan: Plan, street: Street) -> list[tuple[float, float]]:
-    """Where lane lines run: up to the stop lines."""
-    crossing = sorted((other.at, max(other.edge_m(-1), other.edge_m(1)) + STOP_M + 0.4) for other in plan.streets
-                      if other.axis != street.axis and street.lo <= other.at <= street.hi and other.lo <= street.at <= other.hi)
-    edges = [(max(street.lo, -330.0), 0.0), *crossing, (min(street.hi, 330.0), 0.0)]
-    return [(a + ra, b - rb) for (a, ra), (b, rb) in zip(edges, edges[1:], strict=False) if b - rb > a + ra + 3]
-
-
 def _lane_lines(plan: Plan, street: Street, warp: Warp, rng: np.random.Generator) -> list[tuple[np.ndarray, tuple[float, float, float]]]:
     out = []
     centre = _YELLOW if rng.random() < 0.6 else _WHITE
     dash, gap = float(rng.uniform(2, 4)), float(rng.uniform(3, 8))
     has_edge, double = rng.random() < 0.6, rng.random() < 0.6
-    for a, b in _stretches(plan, street):
+    for a, b in plan.stretches(street, STOP_M + 0.4, 330.0):
         if street.median_m == 0:
             for across in ((-0.14, 0.14) if double else (0.0,)):
                 out.append((_band(street, warp, a, b, across, 0.12), centre))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -93,6 +94,18 @@ class Plan:
     streets: tuple[Street, ...]
     junctions: tuple[Junction, ...]
     blocks: tuple[Block, ...]
+
+    def crossed(self, street: Street, along: float, room_m: float) -> bool:
+        """Whether a place on a street lies within another street's kerbs or closer than `room_m` to them."""
+        return any(other.axis != street.axis and other.lo <= street.at <= other.hi
+                   and abs(other.at - along) < max(other.edge_m(-1), other.edge_m(1)) + room_m for other in self.streets)
+
+    def stretches(self, street: Street, room_m: float, reach_m: float) -> list[tuple[float, float]]:
+        """Parts of a street within +-`reach_m` that are `room_m` away from crossing streets' kerbs and at least 3 m long."""
+        crossing = sorted((other.at, max(other.edge_m(-1), other.edge_m(1)) + room_m) for other in self.streets
+                          if other.axis != street.axis and street.lo <= other.at <= street.hi and other.lo <= street.at <= other.hi)
+        edges = [(max(street.lo, -reach_m), 0.0), *crossing, (min(street.hi, reach_m), 0.0)]
+        return [(a + ra, b - rb) for (a, ra), (b, rb) in pairwise(edges) if b - rb > a + ra + 3]
 
 
 _USES: dict[Character, dict[str, float]] = {

@@ -12,9 +12,15 @@ from fusion.simulate.actor import Actor, Track
 from fusion.simulate.mesh import Mesh
 from fusion.simulate.shapes.catalogue import make_clutter, make_shape
 from fusion.simulate.shapes.shape import Shape
-from fusion.simulate.world.land import Land
+from fusion.simulate.world.draw import maybe, span
+from fusion.simulate.world.land import REACH_M, Land
+from fusion.simulate.world.plants import tree
 
-_POOL = {"vehicle.car": 16, "human.pedestrian.adult": 12, "vehicle.truck": 6}
+_POOL = {"vehicle.car": 16, "human.pedestrian.adult": 8, "vehicle.truck": 6}
+_TREES = ("tree_round", "tree_cone", "tree_column", "tree_young", "palm")
+
+STANDS, DRIVEN, WALKED = 1, 2, 4
+"""Bits of what ground is taken by: something that stands there, the sweep of a vehicle, the way of a person."""
 
 
 @dataclass
@@ -22,16 +28,25 @@ class Pool:
     """Shapes and clutter made once and used again; how many different ones there are depends on the kind."""
 
     rng: np.random.Generator
-    shapes: dict[str, list[Shape]] = field(default_factory=dict)
+    shapes: dict[tuple[str, str], list[Shape]] = field(default_factory=dict)
     clutter: dict[str, list[Mesh]] = field(default_factory=dict)
 
-    def shape(self, category: str) -> Shape:
-        """One shape of a category."""
-        known = self.shapes.setdefault(category, [])
-        if len(known) < _POOL.get(category, 4):
-            known.append(make_shape(category, self.rng))
-            return known[-1]
-        return known[int(self.rng.integers(len(known)))]
+    def shape(self, category: str, state: str = "") -> Shape:
+        """One shape of a category.
+
+        Args:
+            category: nuScenes category.
+            state: "moves" for one with a rider or a gait, "rests" for one without a rider or a person who stands, "sits"; "" for any.
+        """
+        known = self.shapes.setdefault((category, state), [])
+        if len(known) >= _POOL.get(category, 4):
+            return known[int(self.rng.integers(len(known)))]
+        for _ in range(12):
+            shape = make_shape(category, self.rng)
+            if _is_in(shape, state):
+                break
+        known.append(shape)
+        return shape
 
     def thing(self, kind: str) -> Mesh:
         """One piece of clutter."""
@@ -40,6 +55,23 @@ class Pool:
             known.append(make_clutter(kind, self.rng))
             return known[-1]
         return known[int(self.rng.integers(len(known)))]
+
+    def tree(self) -> Mesh:
+        """One tree."""
+        known = self.clutter.setdefault("#tree", [])
+        if len(known) < 12:
+            known.append(tree(self.rng) if maybe(self.rng, 0.65) else make_clutter(_TREES[int(self.rng.integers(len(_TREES)))], self.rng))
+            return known[-1]
+        return known[int(self.rng.integers(len(known)))]
+
+
+def _is_in(shape: Shape, state: str) -> bool:
+    if not state:
+        return True
+    if shape.category.startswith("human"):
+        sits = shape.resting == "pedestrian.sitting_lying_down"
+        return {"moves": len(shape.meshes) > 1, "rests": len(shape.meshes) == 1 and not sits, "sits": sits}[state]
+    return shape.resting not in ("cycle.with_rider", "cycle.without_rider") or shape.resting == {"moves": "cycle.with_rider"}.get(state, "cycle.without_rider")
 
 
 @dataclass
@@ -50,9 +82,9 @@ class Site:
         land: the ground.
         pool: of shapes.
         rng: for everything that is placed.
-        taken: `(H, W)` uint8 over the land's frame, 1 where something stands.
+        taken: `(H, W)` uint8 over the land's frame, bits `STANDS`, `DRIVEN`, `WALKED`.
         meshes: standing things, in the global frame.
-        actors: labelled things.
+        actors: labelled things that stand.
     """
 
     land: Land
@@ -69,34 +101,35 @@ class Site:
         """Distance from the ego's way, metres."""
         return float(self.land.frame.pick(self.land.way_m, xy))
 
-    def footprint(self, xy: np.ndarray, yaw: float, length: float, width: float) -> np.ndarray:
-        """`(4, 2)` corners of an upright box seen from above."""
-        cos, sin = np.cos(yaw), np.sin(yaw)
-        local = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (length / 2, width / 2)
-        out: np.ndarray = local @ np.array([[cos, sin], [-sin, cos]]) + xy
-        return out
-
-    def free(self, xy: np.ndarray, yaw: float, length: float, width: float) -> bool:
-        """Whether nothing stands in a rectangle."""
-        corners = np.round(self.land.frame.pixels(self.footprint(xy, yaw, length, width))).astype(np.int32)
+    def free(self, xy: np.ndarray, yaw: float, length: float, width: float, bits: int = STANDS | DRIVEN | WALKED) -> bool:
+        """Whether nothing that counts takes ground in a rectangle."""
+        corners = np.round(self.land.frame.pixels(footprint(xy, yaw, length, width))).astype(np.int32)
         lo, hi = np.maximum(corners.min(axis=0), 0), corners.max(axis=0) + 1
         window = self.taken[lo[1]:hi[1], lo[0]:hi[0]]
-        if window.size == 0 or not window.any():
+        if window.size == 0 or not (window & bits).any():
             return True
         mask = np.zeros(window.shape, np.uint8)
-        cv2.fillConvexPoly(mask, corners - lo, 1)
+        cv2.fillConvexPoly(mask, corners - lo, bits)  # type: ignore[call-overload]
         return not bool((mask & window).any())
 
-    def take(self, xy: np.ndarray, yaw: float, length: float, width: float) -> None:
-        """Mark a rectangle as occupied."""
-        self.land.frame.fill(self.taken, [self.footprint(xy, yaw, length, width)], 1)
+    def take(self, xy: np.ndarray, yaw: float, length: float, width: float, bit: int = STANDS) -> None:
+        """Mark a rectangle as taken."""
+        p = self.land.frame.pixels(footprint(xy, yaw, length, width))
+        lo = np.maximum(np.floor(p.min(axis=0)).astype(int) - 1, 0)
+        hi = np.maximum(np.ceil(p.max(axis=0)).astype(int) + 2, 0)
+        window = self.taken[lo[1]:hi[1], lo[0]:hi[0]]
+        if window.size:
+            mask = np.zeros(window.shape, np.uint8)
+            cv2.fillConvexPoly(mask, np.round((p - lo) * 16).astype(np.int32), bit, shift=4)  # type: ignore[call-overload]
+            window |= mask
 
     def put(self, mesh: Mesh, xy: np.ndarray, yaw: float, clear_m: float | None = None, rise_m: float = 0.0) -> bool:
-        """Set a mesh on the ground (origin at its foot). With `clear_m` only where nothing stands in its footprint grown by that much."""
+        """Set a mesh on the ground (origin at its foot). With `clear_m` only where its footprint, grown by that much, is free."""
+        if self.near(xy) > REACH_M:
+            return False
         if clear_m is not None:
             low, high = mesh.bounds
-            size = high - low
-            middle = (low + high)[:2] / 2
+            size, middle = high - low, (low + high)[:2] / 2
             cos, sin = np.cos(yaw), np.sin(yaw)
             at = xy + [cos * middle[0] - sin * middle[1], sin * middle[0] + cos * middle[1]]
             if not self.free(at, yaw, size[0] + 2 * clear_m, size[1] + 2 * clear_m):
@@ -106,24 +139,54 @@ class Site:
         self.meshes.append(mesh.moved(pose_from_angles((xy[0], xy[1], z + rise_m), yaw=yaw)))
         return True
 
-    def stand(self, category: str, xy: np.ndarray, yaw: float, resting: str | None = None, clear_m: float = 0.2, shape: Shape | None = None) -> bool:
-        """Place a labelled thing that does not move, if there is room."""
-        shape = shape or self.pool.shape(category)
-        length, width, height = shape.size_lwh
-        if not self.free(xy, yaw, length + 2 * clear_m, width + 2 * clear_m):
+    def tree(self, xy: np.ndarray) -> bool:
+        """A tree where its trunk has room; crowns may hang over anything."""
+        if not self.free(xy, 0.0, 0.9, 0.9):
             return False
-        self.take(xy, yaw, float(length), float(width))
-        pitch, roll = self.land.tilt(np.asarray(xy), np.asarray(yaw), max(float(length) * 0.6, 0.3), max(float(width) * 0.8, 0.3))
-        if category.startswith("human"):
-            pitch, roll = np.zeros(()), np.zeros(())
-        z = float(self.land.height(np.asarray(xy))) + height / 2
-        track = Track(times_s=np.zeros(1), poses=np.array([[xy[0], xy[1], z, yaw, float(pitch), float(roll)]]))
-        self.actors.append(actor_of(shape, track, resting))
+        self.take(xy, 0.0, 0.5, 0.5)
+        return self.put(self.pool.tree(), xy, span(self.rng, 0, 6.28))
+
+    def stand(self, category: str, xy: np.ndarray, yaw: float, clear_m: float | None = 0.2, shape: Shape | None = None, state: str = "rests") -> bool:
+        """Place a labelled thing that does not move, if there is room (`clear_m` around it, None for anywhere); vehicles count as parked."""
+        if self.near(xy) > 88:
+            return False
+        shape = shape or self.pool.shape(category, state)
+        length, width, height = (float(side) for side in shape.size_lwh)
+        if clear_m is not None and not self.free(xy, yaw, length + 2 * clear_m, width + 2 * clear_m):
+            return False
+        self.take(xy, yaw, length, width)
+        pitch, roll = self.land.tilt(np.asarray(xy), np.asarray(yaw), max(length * 0.6, 0.3), max(width * 0.8, 0.3))
+        upright = category.startswith("human")
+        track = Track(times_s=np.zeros(1), poses=np.array([[xy[0], xy[1], float(self.land.height(np.asarray(xy))) + height / 2, yaw,
+                                                            0.0 if upright else float(pitch), 0.0 if upright else float(roll)]]))
+        self.actors.append(actor_of(shape, track, "vehicle.parked" if shape.moving == "vehicle.moving" else None))
         return True
+
+    def barrier(self, xy: np.ndarray, yaw: float) -> bool:
+        """A barrier whose longer side lies along a heading."""
+        shape = self.pool.shape("movable_object.barrier")
+        turn = 0.0 if shape.size_lwh[0] > shape.size_lwh[1] else np.pi / 2
+        return self.stand("movable_object.barrier", xy, yaw + turn + float(self.rng.normal(0, 0.05)), 0.0, shape)
+
+    def cone(self, xy: np.ndarray) -> bool:
+        """A traffic cone."""
+        return self.stand("movable_object.trafficcone", xy, span(self.rng, -3.1, 3.1), 0.02)
+
+    def any_yaw(self) -> float:
+        """A heading."""
+        return span(self.rng, -np.pi, np.pi)
+
+
+def footprint(xy: np.ndarray, yaw: float, length: float, width: float) -> np.ndarray:
+    """`(4, 2)` corners of an upright box seen from above."""
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    local = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (length / 2, width / 2)
+    out: np.ndarray = local @ np.array([[cos, sin], [-sin, cos]]) + xy
+    return out
 
 
 def actor_of(shape: Shape, track: Track, resting: str | None = None) -> Actor:
-    """A shape with a track; `resting` replaces the attribute it has at rest."""
+    """A shape with a track; `resting` replaces the attribute that it has at rest."""
     actor = Actor(category=shape.category, size_lwh=np.asarray(shape.size_lwh, np.float64), meshes=shape.meshes, track=track, stride_m=shape.stride_m,
                   moving=shape.moving, resting=shape.resting)
     return actor if resting is None else replace(actor, resting=resting)

@@ -88,7 +88,7 @@ def _advance(way: np.ndarray, speed: np.ndarray, wish: np.ndarray, half: np.ndar
 
 
 def simulate(plan: Plan, routes: Sequence[Route], half_lw: np.ndarray, start_m: np.ndarray, wish_mps: np.ndarray, begin_s: float, end_s: float,
-             walkers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+             walkers: np.ndarray) -> np.ndarray:
     """Drive everybody at once.
 
     Args:
@@ -99,7 +99,7 @@ def simulate(plan: Plan, routes: Sequence[Route], half_lw: np.ndarray, start_m: 
         walkers: `(W, steps, 2)` places of people at the same times, nan where nobody is.
 
     Returns:
-        times `(steps,)` every `DT_S` and poses `(N, steps, 3)` x, y, yaw.
+        `(steps, N)` way gone, every `DT_S` from `begin_s` to `end_s`.
     """
     steps = round((end_s - begin_s) / DT_S) + 1
     path = np.concatenate([np.column_stack([route.xy, route.yaw, route.limit_mps]) for route in routes])
@@ -116,11 +116,7 @@ def simulate(plan: Plan, routes: Sequence[Route], half_lw: np.ndarray, start_m: 
     way = _advance(start_m.astype(np.float64).copy(), 0.8 * wish_mps, wish_mps.astype(np.float64), half_lw.astype(np.float64), path, first, count,
                    np.array(rows, np.float64).reshape(-1, 2), stop_first, counts, walkers.astype(np.float64), steps, begin_s, DT_S, STEP_M,
                    CYCLE_S, GREEN_S, MAX_BRAKE_MPS2, MAX_THRUST_MPS2)
-    times = begin_s + np.arange(steps) * DT_S
-    poses = np.empty((len(routes), steps, 3))
-    for i, route in enumerate(routes):
-        poses[i] = along(route, way[:, i])
-    return times, poses
+    return way
 
 
 def along(route: Route, way_m: np.ndarray) -> np.ndarray:

@@ -1,0 +1,120 @@
+"""Vehicles on the roads, the ego among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusion.simulate.shapes.shape import Shape
+from fusion.simulate.world.draw import choose, maybe, span
+from fusion.simulate.world.ego import EGO_LWH
+from fusion.simulate.world.mover import WARM_S, Mover
+from fusion.simulate.world.plan import Plan
+from fusion.simulate.world.routes import STEP_M, Route, drive_route
+from fusion.simulate.world.site import Pool
+from fusion.simulate.world.traffic import DT_S, along, simulate
+from fusion.simulate.world.warp import Warp
+
+_MIX = {"vehicle.car": 0.70, "vehicle.truck": 0.08, "vehicle.bus.rigid": 0.05, "vehicle.bus.bendy": 0.015, "vehicle.motorcycle": 0.05, "vehicle.bicycle": 0.06,
+        "vehicle.construction": 0.015, "vehicle.trailer": 0.03}
+"""Shares of what drives; a trailer comes with a truck in front."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Vehicle:
+    """One that drives; `half_lw` is half its length and width, trailer included."""
+
+    shape: Shape
+    route: Route
+    start_m: float
+    wish_mps: float
+    half_lw: tuple[float, float]
+    trailer: Shape | None = None
+
+
+def ego_route(plan: Plan, warp: Warp, rng: np.random.Generator) -> tuple[Route, str, float]:
+    """The ego's way, what it does at the first junction, and its speed on a free road (0: it stands)."""
+    lanes = plan.streets[0].lanes[1]
+    turn = choose(rng, {"straight": 0.6, "left": 0.2, "right": 0.2})
+    lane = 0 if turn == "left" else lanes - 1 if turn == "right" else int(rng.integers(lanes))
+    ahead = sorted(plan.streets[j.v].at for j in plan.junctions if j.u == 0 and plan.streets[j.v].at > -40)
+    start = ahead[0] - span(rng, 45, 150) if ahead else -60.0
+    route = drive_route(plan, warp, 0, 1, lane, max(start, -170.0), 420.0, rng, [turn])
+    return route, turn, 0.0 if maybe(rng, 0.05) else span(rng, 5.5, 12.0)
+
+
+def drive(plan: Plan, warp: Warp, pool: Pool, ego: tuple[Route, float], crossers: list[Mover], duration_s: float,
+          rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[Mover]]:
+    """Simulate traffic.
+
+    Args:
+        ego: its route and speed on a free road.
+        crossers: people whom everybody lets cross.
+
+    Returns:
+        times `(T,)` from 0 on, the ego's `(T, 3)` x, y, yaw of its centre, and everybody else who comes near it.
+    """
+    others = list(_spawn(plan, warp, pool, ego[0], rng))
+    steps = round((duration_s + WARM_S) / DT_S) + 1
+    times = -WARM_S + np.arange(steps) * DT_S
+    walkers = np.full((len(crossers), steps, 2), np.nan)
+    for i, walker in enumerate(crossers):
+        for c in range(2):
+            walkers[i, :, c] = np.interp(times, walker.times_s, walker.poses[:, c])
+    half = np.array([(EGO_LWH[0] / 2, EGO_LWH[1] / 2), *(v.half_lw for v in others)])
+    ways = simulate(plan, [ego[0], *(v.route for v in others)], half, np.array([3.0, *(v.start_m for v in others)]),
+                    np.array([ego[1], *(v.wish_mps for v in others)]), -WARM_S, duration_s, walkers)
+    keep = times > -1e-9
+    times, ways = times[keep], ways[keep]
+    ego_poses = along(ego[0], ways[:, 0])
+    movers = []
+    for i, vehicle in enumerate(others, start=1):
+        whole = 2 * vehicle.half_lw[0]
+        for shape, shift in _parts(vehicle, whole):
+            poses = along(vehicle.route, ways[:, i] + shift)
+            if np.hypot(*(poses[:, :2] - ego_poses[:, :2]).T).min() < 80:
+                movers.append(Mover(shape=shape, times_s=times, poses=poses, group=i))
+    return times, ego_poses, movers
+
+
+def _parts(vehicle: _Vehicle, whole_m: float) -> list[tuple[Shape, float]]:
+    """A vehicle's bodies and how far ahead of its middle each has its own."""
+    if vehicle.trailer is None:
+        return [(vehicle.shape, 0.0)]
+    return [(vehicle.shape, (whole_m - float(vehicle.shape.size_lwh[0])) / 2), (vehicle.trailer, -(whole_m - float(vehicle.trailer.size_lwh[0])) / 2)]
+
+
+def _spawn(plan: Plan, warp: Warp, pool: Pool, ego: Route, rng: np.random.Generator) -> Iterator[_Vehicle]:
+    busy = choose(rng, {0.7: 0.3, 1.0: 0.4, 1.6: 0.3})
+    seen = ego.xy[:int(260 / STEP_M):8]
+    for index, street in enumerate(plan.streets):
+        for direction in (-1, 1):
+            for lane in range(street.lanes[int(direction > 0)]):
+                at = -280.0 + span(rng, 0, 40)
+                while at < 330:
+                    at += 9 + float(rng.exponential(24 if index == 0 else 36)) / busy
+                    xy = warp.xy(street.uv(at, street.lane_offset(direction, lane)))
+                    if (not street.lo < at < street.hi or plan.crossed(street, at, 8) or np.hypot(*(seen - xy).T).min() > 120
+                            or np.hypot(*(ego.xy[6] - xy)) < 11):
+                        continue
+                    vehicle = _vehicle(plan, warp, pool, index, direction, lane, at, rng)
+                    at += 2 * vehicle.half_lw[0]
+                    yield vehicle
+
+
+def _vehicle(plan: Plan, warp: Warp, pool: Pool, street: int, direction: int, lane: int, at: float, rng: np.random.Generator) -> _Vehicle:
+    """One that enters its lane at a place with its tail."""
+    category = choose(rng, _MIX)
+    lanes = plan.streets[street].lanes[int(direction > 0)]
+    lane_m = plan.streets[street].lane_m
+    trailer = pool.shape("vehicle.trailer") if category == "vehicle.trailer" else None
+    shape = pool.shape("vehicle.truck" if trailer is not None else category, "moves" if category in ("vehicle.bicycle", "vehicle.motorcycle") else "")
+    length, width = float(shape.size_lwh[0]), float(shape.size_lwh[1])
+    if trailer is not None:
+        length, width = length + 0.8 + float(trailer.size_lwh[0]), max(width, float(trailer.size_lwh[1]))
+    shift = lane_m / 2 - 0.7 if category == "vehicle.bicycle" and lane == lanes - 1 else 0.0
+    route = drive_route(plan, warp, street, direction, lane, at, 430.0, rng, ["straight"] * 9 if length > 9 else None, shift)
+    slow = {"vehicle.bicycle": (3.2, 6.0), "vehicle.construction": (3.0, 6.0)}.get(category, (6.0, 12.5))
+    return _Vehicle(shape=shape, route=route, start_m=length / 2 + 1, wish_mps=span(rng, *slow), half_lw=(length / 2, width / 2), trailer=trailer)
