@@ -14,6 +14,7 @@ REFLECTIVITY, FALLOFF, SPREAD, MIRROR, PASS_THROUGH, RETRO, DEPTH_M = (
     column(name) for name in ("reflectivity", "falloff", "spread", "mirror", "pass_through", "retro", "depth_m"))
 _WETTED = np.array([m in (Material.ASPHALT, Material.MARKING, Material.CONCRETE, Material.SOIL) for m in Material])
 _DROP_BRIGHTNESS = 0.03
+_OWN_M = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +39,11 @@ class Receiver:
     threshold: float = 0.45
     softness: float = 0.25
     lobe: float = 40.0
-    shiny_loss: float = 0.2
+    shiny_loss: float = 0.25
     object_spread: float = 0.5
     speckled: bool = True
     random_loss: float = 0.01
-    range_noise_m: float = 0.005
+    range_noise_m: float = 0.004
     ring_bias_m: float = 0.01
     quantum_m: float = 0.002
     mixed_share: float = 0.15
@@ -80,7 +81,9 @@ class Receiver:
         speckle = np.exp(SPREAD[hits.material] * rng.normal(0.0, 1.0, count)) if self.speckled else 1.0
         brightness = self.brightness(hits.material, hits.cos_incidence, gain * speckle, weather)
         distance = hits.distance_m + rng.exponential(1.0, count) * DEPTH_M[hits.material]
-        seen = (hits.source != NOTHING) & (rng.random(count) < self.chance(brightness, distance, weather) * (1 - self.shiny_loss * MIRROR[hits.material]))
+        # Across the metre to the car's own roof even a mirror scatters enough.
+        kept = 1 - self.shiny_loss * MIRROR[hits.material] * (distance > _OWN_M)
+        seen = (hits.source != NOTHING) & (rng.random(count) < self.chance(brightness, distance, weather) * kept)
         drop = drops(np.where(hits.source == NOTHING, np.inf, distance), weather, rng)
         in_air = np.isfinite(drop)
         distance = np.where(in_air, drop, np.where(seen, distance, np.inf))

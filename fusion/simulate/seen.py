@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fusion.simulate.actor import Track
 from fusion.simulate.rig import Rig
 from fusion.simulate.scenery import Scenery
 
@@ -28,10 +29,17 @@ def seen_at(scenery: Scenery, rig: Rig, t_s: float) -> np.ndarray:
     lidar_xy = np.asarray(mount.position_m[:2])
     for _ in range(_ROUNDS):
         ego = scenery.ego.at(seen).reshape(-1, 6)
-        where = np.array([actor.track.at(t)[:2] for actor, t in zip(scenery.actors, seen, strict=True)]).reshape(-1, 2)
+        where = np.array([_place(actor.track, t) for actor, t in zip(scenery.actors, seen, strict=True)]).reshape(-1, 2)
         away = where - ego[:, :2]
         cos, sin = np.cos(ego[:, 3]), np.sin(ego[:, 3])
         forward = cos * away[:, 0] + sin * away[:, 1] - lidar_xy[0]
         left = cos * away[:, 1] - sin * away[:, 0] - lidar_xy[1]
         seen = t_s - mount.before_stamp_s(np.arctan2(left, forward))
     return seen
+
+
+def _place(track: Track, t_s: float) -> tuple[float, float]:
+    """x, y of `Track.at`, without the rest: a scene asks hundreds of actors for every sweep."""
+    if len(track.times_s) == 1:
+        return float(track.poses[0, 0]), float(track.poses[0, 1])
+    return float(np.interp(t_s, track.times_s, track.poses[:, 0])), float(np.interp(t_s, track.times_s, track.poses[:, 1]))

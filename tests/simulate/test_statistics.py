@@ -1,0 +1,107 @@
+"""Measuring sweeps: exact on small worlds, and simulated sweeps like real ones within generous bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fusion.simulate.actor import Actor, Track
+from fusion.simulate.beams import beams_of, box_shares
+from fusion.simulate.frames import Frame, frames_of_root, frames_of_scenery
+from fusion.simulate.lidar import LidarSimulator
+from fusion.simulate.materials import Material
+from fusion.simulate.mesh import Mesh, join
+from fusion.simulate.primitives import box
+from fusion.simulate.returns import Receiver
+from fusion.simulate.rig import LidarMount
+from fusion.simulate.scenery import Scenery, Weather
+from fusion.simulate.statistics import BOX_RANGE_M, RANGE_M, measure, points_in
+from fusion.types import DETECTION_CLASSES
+
+EXACT = Receiver(threshold=1e-9, random_loss=0.0, speckled=False, shiny_loss=0.0, object_spread=0.0, range_noise_m=0.0, ring_bias_m=0.0,
+                 quantum_m=0.0, mixed_share=0.0)
+WHITE = (0.9, 0.9, 0.9)
+CAR = DETECTION_CLASSES.index("car")
+
+
+def _street() -> Scenery:
+    """A wall 30 m ahead, a car 15 m ahead of a car at 10 m/s, another behind at rest, no ground."""
+    light = np.ones(3)
+    mesh = box((4.0, 2.0, 2.0), Material.PLASTER, WHITE)
+    cars = [Actor(category="vehicle.car", size_lwh=np.array([4.0, 2.0, 2.0]), meshes=(mesh,), track=track) for track in (
+        Track(times_s=np.array([0.0, 10.0]), poses=np.array([[116.0, 50, 1.5, 0, 0, 0], [216, 50, 1.5, 0, 0, 0]])), Track.at_rest(100, 50, 1.5, 1.5))]
+    return Scenery(static=join([box((1.0, 200.0, 40.0), Material.BRICK, WHITE, (141.0, 50, 0))]), actors=tuple(cars),
+                   ego=Track(times_s=np.array([0.0, 10.0]), poses=np.array([[100.0, 50, 0, 0, 0, 0], [200, 50, 0, 0, 0, 0]])), ego_body=Mesh.empty(),
+                   weather=Weather(name="day", to_sun=light, sun_rgb=light, ambient_rgb=light, zenith_rgb=light, horizon_rgb=light),
+                   duration_s=10.0, drivable=np.zeros((1, 1), np.uint8))
+
+
+def _frame() -> Frame:
+    scenery = _street()
+    return next(frames_of_scenery(scenery, LidarSimulator(scenery, LidarMount(), EXACT), [1.0], np.random.default_rng(0)))
+
+
+def test_a_sweep_reads_back_as_beams() -> None:
+    frame = _frame()
+    beams = beams_of(frame.points)
+    assert beams.range_m.shape == (1084, 32)
+    np.testing.assert_allclose(beams.origin_m[[0, 542]], [[0, -0.5, 0], [0, -0.25, 0]], atol=0.01)  # 10 m/s for 50 and 25 ms
+    elevation = np.degrees(np.arcsin(beams.direction[..., 2]))
+    np.testing.assert_allclose(elevation[:, [0, 31]], np.broadcast_to([-30.67, 10.67], (1084, 2)), atol=0.05)
+    met = beams.range_m > 0
+    back = beams.origin_m[:, None] + beams.direction * beams.range_m[..., None]
+    np.testing.assert_allclose(back[met], frame.points[:, :3].reshape(1084, 32, 3)[met], atol=1e-4)
+
+
+def test_beams_at_a_box_are_told_apart() -> None:
+    frame = _frame()
+    beams = beams_of(frame.points)
+    returned, passed, silent, front = box_shares(beams, frame.boxes[0])
+    assert returned > 50 and (passed, front) == (0, 0) and silent <= 2
+    assert abs(returned - points_in(frame.boxes[0] + [0, 0, 0, 0.01, 0.01, 0.01, 0], frame.points[:, :3])) <= 4
+    behind = frame.boxes[0] + np.array([0, 8.0, 0, 0, 0, 0, 0])  # hidden by the car
+    assert box_shares(beams, behind)[3] > 20 and box_shares(beams, behind)[0] == 0
+    before = frame.boxes[0] - np.array([0, 8.0, 0, 0, 0, 0, 0])  # nothing there: beams pass to the car and the wall
+    assert box_shares(beams, before)[1] > 50 and box_shares(beams, before)[0] == 0
+
+
+def test_statistics_of_a_small_world() -> None:
+    statistics = measure([_frame(), _frame()])
+    assert statistics.frames == 2 and statistics.sweep.beams == 1084 * 32
+    assert statistics.box.count[CAR].tolist() == [0.0, 2.0, 0.0, 0.0, 0.0]  # one 15 m ahead, one 11 m behind
+    assert statistics.box.returned[CAR, 1] > 0.98
+    assert statistics.sweep.range_counts[RANGE_M.searchsorted(30):].sum() == pytest.approx(
+        (beams_of(_frame().points).range_m >= 30).sum())
+    assert np.isnan(statistics.box.returned[CAR, 3])
+    with pytest.raises(ValueError, match="at least one"):
+        measure([])
+
+
+def test_points_that_are_no_whole_steps_are_refused() -> None:
+    with pytest.raises(ValueError, match="whole steps of 32 rings"):
+        beams_of(np.zeros((33, 5), np.float32))
+
+
+def test_simulated_sweeps_have_the_statistics_of_real_ones(scene0523: Path) -> None:
+    """Two worlds against one scene, so bounds are wide; what the sensor decides (loss on cars by distance) is tighter."""
+    from fusion.simulate.world.build import build_scenery
+
+    real = measure(frames_of_root(scene0523, "v1.0-mini", every=5))
+    frames = []
+    for seed in (1, 2):
+        scenery = build_scenery(seed, "day")
+        simulator = LidarSimulator(scenery, LidarMount())
+        frames += list(frames_of_scenery(scenery, simulator, np.linspace(1, 19, 8).tolist(), np.random.default_rng(seed)))
+    simulated = measure(frames)
+    for name, low, high in (("beams", 0.98, 1.02), ("silent", 0.4, 2.0), ("own", 0.6, 1.8), ("roughness_m", 0.6, 1.8)):
+        ratio = getattr(simulated.sweep, name) / getattr(real.sweep, name)
+        assert low < ratio < high, f"{name}: simulated is {ratio:.2f} times real"
+    ratio = simulated.sweep.range_counts[1:8] / real.sweep.range_counts[1:8]
+    assert (ratio > 0.33).all() and (ratio < 3.0).all(), f"returns by range: simulated is {ratio.round(2)} times real"
+    assert np.abs(simulated.sweep.ring_silent[:18] - real.sweep.ring_silent[:18]).max() < 0.2
+    difference = 0.5 * np.abs(simulated.sweep.intensity_share - real.sweep.intensity_share).sum()
+    assert difference < 0.3, f"intensity: {difference:.2f} of all returns lie in other bins"
+    returned = simulated.box.returned[CAR, 1:], real.box.returned[CAR, 1:]
+    assert np.abs(returned[0] - returned[1]).max() < 0.2, f"open beams returned by cars from {BOX_RANGE_M[1:-1]} m: {returned}"
