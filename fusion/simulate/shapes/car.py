@@ -206,7 +206,7 @@ def car_body(style: CarStyle, size_lwh: np.ndarray, paint: tuple[int, Colour], r
     add_wheels(body, axles, half * 0.975, wheel, 0.23, rim)
     _plates(body, length, height, rng)
     if style.rails and rng.random() < 0.5:
-        body.boxes([[at(0.6), side * half * style.roof_width * 0.9, height + 0.03] for side in (1, -1)], (length * 0.36, 0.04, 0.06), PLASTIC, DARK)
+        body.boxes([[at(0.6), side * half * style.roof_width * 0.9, height - 0.01] for side in (1, -1)], (length * 0.36, 0.04, 0.05), PLASTIC, DARK)
     mirrors = Sculpt()
     place = belt_x[0] - 0.1 * length
     mirrors.boxes([[place, side * (half + 0.07), belt_z[0] + 0.1] for side in (1, -1)], (0.12, 0.2, 0.15), paint[0], paint[1])

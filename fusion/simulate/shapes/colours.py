@@ -86,7 +86,7 @@ def _pick(codes: tuple[str, ...], rng: np.random.Generator) -> Colour:
 
 def tint(colour: Colour, rng: np.random.Generator, spread: float = 0.08) -> Colour:
     """A colour a little lighter or darker and off in hue."""
-    values = np.clip(np.array(colour) * np.exp(rng.normal(0, spread) + rng.normal(0, spread / 3, 3)), 0.004, 0.92)
+    values = np.clip(np.array(colour) * np.exp(rng.normal(0, spread) + rng.normal(0, spread / 6, 3)), 0.004, 0.92)
     return float(values[0]), float(values[1]), float(values[2])
 
 

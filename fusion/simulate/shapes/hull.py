@@ -8,7 +8,7 @@ import numpy as np
 
 from fusion.simulate.materials import Material
 from fusion.simulate.shapes.colours import CABIN, DARK, GLASS, Colour
-from fusion.simulate.shapes.sculpt import HOLE, Sculpt
+from fusion.simulate.shapes.sculpt import Sculpt
 
 LEFT_SILL, LEFT_DOOR, LEFT_TOP, RIGHT_TOP, RIGHT_DOOR, RIGHT_SILL = range(6)
 """Cells across a hull."""
@@ -86,10 +86,10 @@ def dress(material: np.ndarray, colour: np.ndarray, where: tuple, what: tuple[in
     material[where], colour[where] = what
 
 
-def end_cap(body: Sculpt, ring: np.ndarray, looks: list[list[tuple[int, Colour]]], share: float = 0.6) -> None:
+def end_cap(body: Sculpt, ring: np.ndarray, looks: list[list[tuple[int, Colour]]], share: float = 0.6, skirt: float = 0.45) -> None:
     """Close a hull's end: three rows from the bottom up, each of outer, middle, outer fields; the middle is `share` of the width."""
     low, mid, top = ring[0], ring[1], ring[2]
-    rows = np.stack([low, (low + 2 * mid) / 3, mid, top])
+    rows = np.stack([low, low + skirt * (mid - low), mid, top])
     across = np.array([1.0, share, -share, -1.0])
     points = np.repeat(rows[:, None], 4, axis=1)
     points[..., 1] = rows[:, None, 1] * across
@@ -147,7 +147,7 @@ class Greenhouse:
             for low, high in self.panes:
                 dress(material, colour, ((middle > low) & (middle < high), side), (GLASS_MATERIAL, GLASS))
         body.loft(rings, material, colour)
-        for ring, glazed, bulge in ((rings[0], self.screen, 0.1), (rings[-1], self.rear, -0.04)):
+        for ring, glazed, bulge in ((rings[0], self.screen, 0.06), (rings[-1], self.rear, -0.015)):
             pane = np.stack([ring[[0, 0, 6]], ring[[1, 1, 5]], ring[2:5]])
             pane[:2, 1, 1] = 0.0
             pane[0, 1, 0] += bulge
@@ -175,6 +175,3 @@ def seats(body: Sculpt, rows_x: list[float], half_width_m: float, low_m: float, 
 def underbody(body: Sculpt, low: tuple[float, float, float], high: tuple[float, float, float]) -> None:
     """The dark floor pan between the wheels."""
     body.box(low, high, int(Material.PLASTIC), DARK)
-
-
-__all__ = ["GLASS_MATERIAL", "HOLE", "Greenhouse", "Hull", "dress", "end_cap", "seats", "skin", "underbody"]

@@ -23,9 +23,9 @@ from fusion.simulate.shapes.colours import (
     tint,
     truck_paint,
 )
-from fusion.simulate.shapes.hull import HOLE, Greenhouse, Hull, dress, end_cap, seats, skin, underbody
+from fusion.simulate.shapes.hull import Greenhouse, Hull, dress, end_cap, seats, skin, underbody
 from fusion.simulate.shapes.lorry import Made, box_truck, heavy_truck, mirrors, open_truck, tractor
-from fusion.simulate.shapes.sculpt import Sculpt
+from fusion.simulate.shapes.sculpt import HOLE, Sculpt
 from fusion.simulate.shapes.shape import Shape, fitted, spread
 from fusion.simulate.shapes.wheels import add_wheels
 
