@@ -8,15 +8,11 @@ Writes `states.md` and `states.json`, and per state the submission and the devki
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from fusion.checkpoint import load_checkpoint, resolve_model
-from fusion.data.open import open_source
 from fusion.errors import UserError
-from fusion.evaluate.by_state import answer_states, score_states, sensor_states
-from fusion.evaluate.state_table import states_table, write_states
-from fusion.runtime.perceiver import Perceiver
 
 
 def main() -> int:
@@ -29,6 +25,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     args = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; spinning threads are ten times slower on a busy machine
+    from fusion.checkpoint import load_checkpoint, resolve_model
+    from fusion.data.open import open_source
+    from fusion.evaluate.by_state import answer_states, score_states, sensor_states
+    from fusion.evaluate.state_table import states_table, write_states
+    from fusion.runtime.perceiver import Perceiver
+
     try:
         network, config = load_checkpoint(resolve_model(args.model))
         wanted = [name.strip() for name in args.scenes.split(",") if name.strip()] if args.scenes else None
