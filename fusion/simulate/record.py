@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -38,16 +39,20 @@ def record_scene(root: Path, request: Request, index: int, parts: Parts, after_k
     try:
         _record(root, request, index, parts, after_keyframe)
     except BaseException:
-        remove_scene(root, request, index)
+        remove_scenes(root, request, [index])
         raise
     finally:
         cv2.setNumThreads(threads)
 
 
-def remove_scene(root: Path, request: Request, index: int) -> None:
-    """Delete the files of an unfinished scene."""
-    for path in (root / map_file(request, index), *root.glob(f"s*/*/{request.name(index)}__*")):
-        path.unlink(missing_ok=True)
+def remove_scenes(root: Path, request: Request, indices: Sequence[int]) -> None:
+    """Delete the files of unfinished scenes."""
+    names = {request.name(index) for index in indices}
+    for folder in (*root.glob("samples/*/"), *root.glob("sweeps/*/")):
+        for path in [Path(entry) for entry in os.scandir(folder) if entry.name.split("__")[0] in names]:
+            path.unlink(missing_ok=True)
+    for index in indices:
+        (root / map_file(request, index)).unlink(missing_ok=True)
 
 
 def _record(root: Path, request: Request, index: int, parts: Parts, after_keyframe: Callable[[], object]) -> None:

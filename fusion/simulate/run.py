@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from fusion.files import write_text
 from fusion.simulate.drive import Request
 from fusion.simulate.fragments import finished, merge
 from fusion.simulate.parts import Parts, real_parts
-from fusion.simulate.record import remove_scene
+from fusion.simulate.record import remove_scenes
 from fusion.simulate.vocabulary import fixed_tables
 from fusion.simulate.workers import make_scenes
 
@@ -76,11 +77,9 @@ def _prepare(root: Path, request: Request, resume: bool) -> None:
     path = root / SETTINGS
     if path.is_file() and resume:
         _check_same(path, asked)
-        for leftover in root.glob(".tables-*/*"):
-            leftover.unlink()
-        for index in range(request.scenes):
-            if not finished(root, [request.name(index)]):
-                remove_scene(root, request, index)
+        for leftover in root.glob(".tables-*"):
+            shutil.rmtree(leftover)
+        remove_scenes(root, request, _missing(root, request))
     elif any(root.iterdir()):
         raise UserError(f"--out {root}: " + (f"not empty, and without the {SETTINGS} of an earlier run; give a new folder" if resume else
                                              "not empty; give a new folder, or --resume to finish what an earlier run began there"))
@@ -94,15 +93,19 @@ def _check_same(path: Path, asked: dict[str, Any]) -> None:
         raise UserError(f"{path}: not valid JSON ({error}); give a new folder") from None
     for key in asked:
         if made.get(key) != asked[key]:
-            option = f"--{key.removesuffix('_s').replace('_', '-')}"
-            values = "other sensors or mounts" if key == "rig" else f"{made.get(key)}, not {asked[key]}"
-            raise UserError(f"--resume: {path.parent} was begun with {option} {values}; ask for the same, or give a new folder")
+            what = f"--{key.removesuffix('_s').replace('_', '-')} {made.get(key)}, not {asked[key]}"
+            what = {"rig": "another --rig", "exact_rig": "another --rig", "format": "another version of the simulator"}.get(key, what)
+            raise UserError(f"--resume: {path.parent} was begun with {what}; ask for the same, or give a new folder")
+
+
+def _missing(root: Path, request: Request) -> list[int]:
+    return [index for index in range(request.scenes) if not finished(root, [request.name(index)])]
 
 
 def _make(root: Path, request: Request, names: list[str], workers: int, parts: Parts) -> dict[str, str]:
     """Make what is missing; returns name -> last line of the error of the scenes that failed."""
     per_scene = len(request.keyframes_s())
-    missing = [index for index, name in enumerate(names) if not finished(root, [name])]
+    missing = _missing(root, request)
     failed: dict[str, str] = {}
     merger = _Merger(root, request, names)
     with tqdm(total=len(names) * per_scene, initial=(len(names) - len(missing)) * per_scene, unit="keyframe", disable=None,
@@ -117,6 +120,8 @@ def _make(root: Path, request: Request, names: list[str], workers: int, parts: P
                             break
                     merger.merge_if_cheap()
         finally:
+            if left := _missing(root, request):  # of a worker that was killed
+                remove_scenes(root, request, left)
             merger.merge()
     return failed
 

@@ -77,7 +77,9 @@ class SceneTables:
         """All rows by table; `looks` has one entry per keyframe."""
         log, scene = token(*self._scope, "log"), token(*self._scope, "scene")
         day = datetime.datetime.fromtimestamp(self._samples[0]["timestamp"] // 1_000_000, datetime.timezone.utc).date().isoformat()
-        weather = self._scenery.weather.name
+        weather, description = self._scenery.weather.name, self._scenery.description
+        if weather not in description.lower():  # nuScenes' users look for "night" and "rain" there
+            description = ", ".join(filter(None, [weather.capitalize(), description]))
         instances, annotations = self._annotations(looks)
         for chain in (self._samples, *self._readings.values()):
             _link(chain)
@@ -92,8 +94,7 @@ class SceneTables:
             "instance": instances,
             "sample_annotation": annotations,
             "scene": [{"token": scene, "log_token": log, "nbr_samples": len(self._samples), "first_sample_token": self._samples[0]["token"],
-                       "last_sample_token": self._samples[-1]["token"], "name": self.name,
-                       "description": ", ".join(filter(None, [weather.capitalize(), self._scenery.description]))}],
+                       "last_sample_token": self._samples[-1]["token"], "name": self.name, "description": description}],
         }
 
     def _calibration(self, channel: str, ego_T_sensor: np.ndarray, intrinsics: list[list[float]]) -> Record:

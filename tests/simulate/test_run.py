@@ -107,7 +107,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 def test_resume_of_another_request_names_the_difference(tmp_path: Path) -> None:
     simulate(tmp_path / "root", replace(REQUEST, scenes=1), parts=TOY)
     for change, says in (({"seed": 12}, "--seed 11, not 12"), ({"scenes": 2}, "--scenes 1, not 2"), ({"duration_s": 3.0}, "--duration 2.0, not 3.0"),
-                         ({"rig": replace(REQUEST.rig, lidar=None)}, "--rig other sensors")):
+                         ({"rig": replace(REQUEST.rig, lidar=None)}, "another --rig")):
         with pytest.raises(UserError, match=says):
             simulate(tmp_path / "root", replace(REQUEST, **({"scenes": 1} | change)), resume=True, parts=TOY)  # type: ignore[arg-type]
     before = contents(tmp_path / "root")
