@@ -50,8 +50,9 @@ def truth_as_result(nusc: Any, scenes: list[str], path: Path) -> Path:
                 rows = [nusc.get("sample_annotation", t) for t in sample["anns"]]
                 writer.add(sample["token"], [{
                     "sample_token": sample["token"], **{key: row[key] for key in ("translation", "size", "rotation")},
-                    "velocity": nusc.box_velocity(row["token"])[:2].tolist(), "detection_name": category_to_detection_name(row["category_name"]),
-                    "detection_score": 0.5, "attribute_name": attribute[row["attribute_tokens"][0]] if row["attribute_tokens"] else ""}
+                    "velocity": np.nan_to_num(nusc.box_velocity(row["token"])[:2]).tolist(),
+                    "detection_name": category_to_detection_name(row["category_name"]), "detection_score": 0.5,
+                    "attribute_name": attribute[row["attribute_tokens"][0]] if row["attribute_tokens"] else ""}
                     for row in rows if category_to_detection_name(row["category_name"]) and row["num_lidar_pts"]])
     return path
 
