@@ -118,6 +118,7 @@ def main() -> int:
     parser.add_argument("--config", default="overfit")
     parser.add_argument("--keyframes", type=int, default=4, help="evenly spaced over the scene")
     parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out (its minutes then count from here)")
     parser.add_argument("--score-only", action="store_true", help="score the weights that are in --out")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], dest="sets")
@@ -130,7 +131,7 @@ def main() -> int:
     start, start_cpu = time.monotonic(), time.process_time()
     weights = args.out / "model.safetensors"
     if not args.score_only:
-        weights = train(load_recipe(args.config, args.sets), few, args.out, progress=False)
+        weights = train(load_recipe(args.config, args.sets), few, args.out, resume=args.resume, progress=False)
     minutes = {"wall": (time.monotonic() - start) / 60, "cpu": (time.process_time() - start_cpu) / 60}
     network, config = load_checkpoint(weights)
     official = OfficialScore(args.dataroot, args.version, tokens)
