@@ -42,7 +42,7 @@ class Receiver:
     shiny_loss: float = 0.25
     object_spread: float = 0.5
     speckled: bool = True
-    random_loss: float = 0.01
+    random_loss: float = 0.004
     range_noise_m: float = 0.004
     ring_bias_m: float = 0.01
     quantum_m: float = 0.002

@@ -11,12 +11,12 @@ from fusion.simulate.beams import Beams, beams_of, box_shares
 from fusion.simulate.frames import Frame
 from fusion.types import DETECTION_CLASSES
 
-RANGE_M = np.array([0.4, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 80, 105.0])
+RANGE_M = np.array([0.4, 1.6, 5, 10, 15, 20, 30, 40, 50, 60, 80, 105.0])
 HEIGHT_M = np.array([-8, -4, -3, -2.4, -2.1, -1.9, -1.7, -1.5, -1.2, -0.8, -0.4, 0, 0.5, 1, 2, 4, 8, 25.0])
 """Edges above the LiDAR; the road lies near -1.84."""
 INTENSITY = np.array([0, 2, 4, 7, 10, 15, 20, 30, 40, 60, 100, 101, 256.0])
 BOX_RANGE_M = np.array([0, 10, 20, 30, 40, 50.0])
-_OWN_M = 2.5  # nearer returns are the car's own
+_OWN_M = 1.6  # nearer returns are of the own car; its neighbours come closer than its bonnet
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,15 +85,15 @@ def test_points_that_are_no_whole_steps_are_refused() -> None:
 
 
 def test_simulated_sweeps_have_the_statistics_of_real_ones(scene0523: Path) -> None:
-    """Two worlds against one scene, so bounds are wide; what the sensor decides (loss on cars by distance) is tighter."""
+    """One world against one scene, so bounds are wide; what the sensor decides (loss on cars by distance) is tighter."""
     from fusion.simulate.world.build import build_scenery
 
-    real = measure(frames_of_root(scene0523, "v1.0-mini", every=5))
+    real = measure(frames_of_root(scene0523, "v1.0-mini", every=8))
     frames = []
-    for seed in (1, 2):
-        scenery = build_scenery(seed, "day")
+    for seed in (5,):
+        scenery = build_scenery(seed, "day", 8.0)
         simulator = LidarSimulator(scenery, LidarMount())
-        frames += list(frames_of_scenery(scenery, simulator, np.linspace(1, 19, 8).tolist(), np.random.default_rng(seed)))
+        frames += list(frames_of_scenery(scenery, simulator, np.linspace(1, 7, 8).tolist(), np.random.default_rng(seed)))
     simulated = measure(frames)
     for name, low, high in (("beams", 0.98, 1.02), ("silent", 0.4, 2.0), ("own", 0.6, 1.8), ("roughness_m", 0.6, 1.8)):
         ratio = getattr(simulated.sweep, name) / getattr(real.sweep, name)
