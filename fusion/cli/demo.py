@@ -12,7 +12,7 @@ from fusion.errors import UserError
 
 EXAMPLES = """examples:
   bevduet demo
-  bevduet demo --seed 7 --weather night --out out/night
+  bevduet demo --seed 23 --weather night --out out/night
   bevduet demo --dataroot data/nuscenes --version v1.0-mini --scene scene-0103 --out out/real
 """
 

@@ -83,9 +83,11 @@ def _legend() -> str:
 def _score_note(story: Story) -> str:
     counts = story.scores[0].evaluation.ground_truth
     absent = [name.replace("_", " ") for name, count in counts.items() if not count]
+    racked = story.found["both"].objects - sum(counts.values())
+    note = f"The official count leaves out {racked} cycles that stand in racks. " if racked > 0 else ""
     if not absent:
-        return "AP is the mean of the four distance thresholds."
-    return (f"No object that counts of: {', '.join(absent)}. The official means count such a class as AP 0 and full errors, so they are lower "
+        return f"{note}AP is the mean of the four distance thresholds."
+    return (f"{note}No object that counts of: {', '.join(absent)}. The official means count such a class as AP 0 and full errors, so they are lower "
             "on one short drive than on a data set.")
 
 
@@ -109,7 +111,7 @@ def _made(story: Story) -> str:
 def _next(story: Story) -> str:
     where = f"--dataroot {story.drive.dataroot} --version {story.drive.version} --scenes {story.drive.scene} --model {story.model}"
     dead = ",".join(next(p.state.lost for p in story.phases if p.state.name == "camera_and_lidar_lost"))
-    items = [("another world, at night", f"bevduet demo --seed {(story.seed or 0) + 1} --weather night"),
+    items = [("another world, at night", f"bevduet demo --seed {23 if story.seed != 23 else 404} --weather night"),
              ("the same on real data (Mini of nuscenes.org)", "bevduet demo --dataroot data/nuscenes --version v1.0-mini --scene scene-0103"),
              ("kill the sensors you choose", f"bevduet perceive {where} --drop {dead} --out out/broken"),
              ("make a data set and train on it", "bevduet simulate --out data/sim --scenes 50 --seed 1 --image-scale 0.25\n"

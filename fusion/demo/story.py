@@ -50,4 +50,4 @@ class Story:
     def explanation(self) -> str:
         """What the numbers of the headline are."""
         return (f"Over the whole drive of {len(self.frames)} keyframes: an object is found by a box of its class, score at least {self.min_score:g}, "
-                f"within {MATCH_M:g} m. Objects are those that the official score counts: in their class's range, with a LiDAR point inside.")
+                f"within {MATCH_M:g} m. Objects are those in their class's official range with a LiDAR or radar point inside.")
