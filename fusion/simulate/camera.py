@@ -11,7 +11,7 @@ import numpy as np
 from fusion.geometry.transforms import invert
 from fusion.simulate.faces import EGO, FIRST_ACTOR, Faces, Posed
 from fusion.simulate.ground_light import GroundLights
-from fusion.simulate.lens import Development, blur, develop, mean_light
+from fusion.simulate.lens import Development, blur, develop, merge, meter
 from fusion.simulate.raindrops import add_rain
 from fusion.simulate.raster import View, count_owners, coverage, draw
 from fusion.simulate.rig import CameraMount
@@ -19,15 +19,19 @@ from fusion.simulate.scenery import Scenery
 from fusion.simulate.shade import shade
 from fusion.simulate.shadow import ShadowMaps
 from fusion.simulate.texture import surface
+from fusion.simulate.wet import reflect
 
 _SMALL_PX = 500_000
 """Images of fewer pixels get four samples a pixel."""
 
-_KEY_LIGHT = 0.16
-"""What the exposure meter wants the mean light to be."""
+_MEAN_GREY = {"day": 120.0, "night": 56.0, "rain": 116.0, "fog": 122.0}
+"""What the exposure meter wants a photograph's mean grey value to be, before the vignette: nuScenes' own."""
+
+_WARMTH = np.array([1.01, 1.0, 0.97])
+"""White balance of nuScenes' cameras: grey is a little warm."""
 
 _SHUTTER_S = {"day": 0.003, "night": 0.010, "rain": 0.005, "fog": 0.004}
-_NOISE = {"day": 1.6, "night": 5.0, "rain": 2.2, "fog": 2.0}
+_NOISE = {"day": 0.9, "night": 2.6, "rain": 1.3, "fog": 1.1}
 _LAMPS = {"day": 0.25, "night": 1.0, "rain": 0.6, "fog": 0.6}
 
 
@@ -57,6 +61,7 @@ class CameraSimulator:
         self._radius_m = np.array([_radius(actor.meshes[0].vertices) for actor in scenery.actors], np.float64)
         self._half_height = np.zeros(FIRST_ACTOR + len(scenery.actors), np.float32)
         self._half_height[FIRST_ACTOR:] = [actor.size_lwh[2] / 2 for actor in scenery.actors]
+        self._never_parked = np.array([actor.resting not in ("", "vehicle.parked") for actor in scenery.actors], bool)
         self._scratch = local()
 
     def render(self, mount: CameraMount, t_s: float, rng: np.random.Generator) -> Picture:
@@ -67,7 +72,7 @@ class CameraSimulator:
             t_s: shutter time, seconds from the start of the scene; everybody is posed at this time.
             rng: exposure, noise, rain.
         """
-        samples = 2 if mount.size_wh[0] * mount.size_wh[1] < _SMALL_PX else 1
+        samples = _samples(mount)
         scenery, faces = self._scenery, self._faces
         posed = Posed.at(scenery, faces, t_s)
         origin_T_cam = posed.origin_T_owner[EGO] @ mount.ego_T_cam
@@ -75,14 +80,20 @@ class CameraSimulator:
         nearness, face, image = self._buffers(view.size_wh)
         visible_px, alone_px = self._visibility(view, posed, nearness, face)
         surface(faces, posed, view, nearness, face, samples, image)
-        awake = np.array([_awake(actor.resting) or actor.track.speed(t_s) > 0.3 for actor in scenery.actors], bool)
+        way_m = faces.tracks.at(t_s + 0.02) - faces.tracks.at(t_s - 0.02)
+        awake = self._never_parked | (np.hypot(way_m[:, 0], way_m[:, 1]) > 0.3 * 0.04)
         lamps_on = np.ones(FIRST_ACTOR + len(scenery.actors), np.float32)
         lamps_on[FIRST_ACTOR:] = awake
-        shade(faces, posed, view, scenery.weather, self._shadows.at(posed, posed.origin_T_owner[EGO, :3, 3]), self._grounds.at(posed, awake),
-              self._half_height, lamps_on * np.float32(_LAMPS[scenery.weather.name]), nearness, face, samples, image)
-        drift_m, turn_rad = self._motion(mount, origin_T_cam, t_s, _SHUTTER_S[scenery.weather.name])
-        image = blur(image, nearness, face, faces.owner, view.lens, drift_m, turn_rad)
-        photograph = develop(image, mount.size_wh, self._development(mount, image, rng))
+        shadow = self._shadows.at(posed, posed.origin_T_owner[EGO, :3, 3], view.planes(), self._radius_m)
+        shade(faces, posed, view, scenery.weather, shadow, self._grounds.at(posed, awake), self._half_height,
+              lamps_on * np.float32(_LAMPS[scenery.weather.name]), nearness, face, samples, image)
+        if scenery.weather.rain_mm_h > 0:
+            reflect(view, scenery.weather.horizon_rgb, nearness, image)
+        drift_m, turn_rad = self._motion(mount, origin_T_cam, way_m[:, :3], t_s)
+        image, nearness, face = merge(image, nearness, face, samples)
+        lens = (mount.focal_px, mount.focal_px, *mount.centre_px)
+        image = blur(image, nearness, face, faces.owner, lens, drift_m, turn_rad)
+        photograph = develop(image, self._development(mount, image, rng))
         if scenery.weather.rain_mm_h > 0:
             photograph = add_rain(photograph, scenery.weather.rain_mm_h, rng)
         share = samples * samples
@@ -117,34 +128,35 @@ class CameraSimulator:
         draw(faces.corners, faces.hole, ranges, matrices, view, nearness, face)
         return count_owners(face, faces.owner, FIRST_ACTOR + count)[FIRST_ACTOR:], alone_px
 
-    def _motion(self, mount: CameraMount, origin_T_cam: np.ndarray, t_s: float, shutter_s: float) -> tuple[np.ndarray, np.ndarray]:
-        """How far each owner moves relative to the camera while the shutter is open, and how the camera turns, in its axes."""
-        scenery = self._scenery
-        around = np.array([t_s - 0.02, t_s + 0.02])
-        share = shutter_s / 0.04
-        before, after = (invert(scenery.ego.matrix(float(t)) @ mount.ego_T_cam) for t in around)
-        cam_R_origin = origin_T_cam[:3, :3].T
+    def _motion(self, mount: CameraMount, origin_T_cam: np.ndarray, way_m: np.ndarray, t_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """How far each owner moves relative to the camera while the shutter is open, and how the camera turns, in its axes.
+
+        `way_m` `(A, 3)` is what the actors move in the 0.04 s around the shutter time."""
+        share = _SHUTTER_S[self._scenery.weather.name] / 0.04
+        before, after = (invert(self._scenery.ego.matrix(t_s + dt) @ mount.ego_T_cam) for dt in (-0.02, 0.02))
         turned = (before[:3, :3] @ after[:3, :3].T - np.eye(3)) * share
         turn_rad = np.array([turned[2, 1] - turned[1, 2], turned[0, 2] - turned[2, 0], turned[1, 0] - turned[0, 1]]) / 2
-        way = np.zeros((FIRST_ACTOR + len(scenery.actors), 3))
-        for index, actor in enumerate(scenery.actors):
-            if len(actor.track.times_s) > 1:
-                ends = actor.track.at(around)
-                way[FIRST_ACTOR + index] = ends[1, :3] - ends[0, :3]
         own = invert(after)[:3, 3] - invert(before)[:3, 3]
-        way -= own
-        way[EGO] = 0.0
-        return way * share @ cam_R_origin.T, turn_rad
+        way = np.concatenate([-own[None], np.zeros((1, 3)), way_m - own])
+        return way * share @ origin_T_cam[:3, :3], turn_rad
 
     def _development(self, mount: CameraMount, image: np.ndarray, rng: np.random.Generator) -> Development:
-        """Exposure by a meter that corrects half of what it sees, with each camera's own bias and tint."""
+        """Exposure by a meter that corrects most of what it sees, with each camera's own bias and tint."""
         weather = self._scenery.weather
         camera = np.random.default_rng(zlib.crc32(mount.name.encode()))
         bias, tint = camera.normal(0.0, 0.06), camera.normal(0.0, 0.015, 3)
-        metered = np.clip((_KEY_LIGHT / mean_light(image)) ** 0.6, 0.4, 2.2)
-        gain = weather.exposure * metered * np.exp(bias + rng.normal(0.0, 0.03))
-        return Development(gain_rgb=gain * np.exp(tint), glare=0.05 if weather.name != "night" else 0.10, vignette=0.38,
-                           noise=_NOISE[weather.name], saturation=0.85, seed=int(rng.integers(2**31)))
+        night = weather.name == "night"
+        gain = meter(image, _MEAN_GREY[weather.name]) ** 0.92 * weather.exposure ** 0.08 * np.exp(bias + rng.normal(0.0, 0.04))
+        # White balance takes out most of the colour of what lights the ground.
+        lit = weather.sun_rgb * max(float(weather.to_sun[2]), 0.1) + weather.ambient_rgb
+        balance = (lit.mean() / lit) ** (0.5 if night else 0.85) * _WARMTH
+        return Development(gain_rgb=gain * balance * np.exp(tint), glare=0.03 if not night else 0.05, vignette=0.38,
+                           noise=_NOISE[weather.name] * np.sqrt(min(1.0, max(0.05, mount.size_wh[0] / 1600))), saturation=1.05,
+                           softness=0.48 if _samples(mount) == 1 else 0.05, seed=int(rng.integers(2**31)))
+
+
+def _samples(mount: CameraMount) -> int:
+    return 2 if mount.size_wh[0] * mount.size_wh[1] < _SMALL_PX else 1
 
 
 def _view(mount: CameraMount, samples: int, origin_T_cam: np.ndarray) -> View:
@@ -155,8 +167,3 @@ def _view(mount: CameraMount, samples: int, origin_T_cam: np.ndarray) -> View:
 def _radius(vertices: np.ndarray) -> float:
     """Of a ball around the origin that holds every vertex, with room for a gait."""
     return float(np.linalg.norm(vertices, axis=1).max(initial=0.0)) + 0.5
-
-
-def _awake(resting: str) -> bool:
-    """Whether the lights of a resting actor are on."""
-    return resting not in ("", "vehicle.parked")

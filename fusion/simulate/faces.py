@@ -10,6 +10,7 @@ from fusion.geometry.transforms import invert
 from fusion.simulate.materials import MATERIALS, Material
 from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.scenery import Scenery
+from fusion.simulate.tracks import Tracks, matrices
 
 STATIC, EGO, FIRST_ACTOR = 0, 1, 2
 """Owners of faces: the standing world, the ego car, then the actors in the scenery's order."""
@@ -32,7 +33,8 @@ class Faces:
         chunks: `(K, 2)` int64 first face and number of faces of the static world's chunks.
         chunk_low, chunk_high: `(K, 3)` float64 bounds of the chunks.
         ego_range: first face and number of faces of the ego car.
-        actor_ranges: per actor, per phase of its gait, first face and number of faces.
+        actor_ranges: `(A, G, 2)` int64 per actor, per phase of its gait (padded), first face and number of faces.
+        tracks: of the actors.
     """
 
     corners: np.ndarray
@@ -46,7 +48,8 @@ class Faces:
     chunk_low: np.ndarray
     chunk_high: np.ndarray
     ego_range: tuple[int, int]
-    actor_ranges: tuple[tuple[tuple[int, int], ...], ...]
+    actor_ranges: np.ndarray
+    tracks: Tracks
 
     @classmethod
     def of(cls, scenery: Scenery) -> Faces:
@@ -54,23 +57,22 @@ class Faces:
         origin = np.zeros(3) if not len(scenery.static.vertices) else np.round(scenery.static.bounds.mean(axis=0))
         static = _moved_to(scenery.static, origin)
         static, chunks, low, high = _chunked(static)
-        parts, owners, ranges = [static, scenery.ego_body], [STATIC, EGO], []
+        parts, owners = [static, scenery.ego_body], [STATIC, EGO]
+        ranges = np.zeros((len(scenery.actors), max([1, *(len(actor.meshes) for actor in scenery.actors)]), 2), np.int64)
         at = len(static.faces) + len(scenery.ego_body.faces)
         for index, actor in enumerate(scenery.actors):
-            phases = []
-            for mesh in actor.meshes:
+            for phase, mesh in enumerate(actor.meshes):
                 parts.append(mesh)
                 owners.append(FIRST_ACTOR + index)
-                phases.append((at, len(mesh.faces)))
+                ranges[index, phase] = at, len(mesh.faces)
                 at += len(mesh.faces)
-            ranges.append(tuple(phases))
         everything = join(parts)
         corners = np.ascontiguousarray(everything.vertices[everything.faces], np.float32)
         return cls(corners=corners, normal=_normals(corners), material=everything.material, hole=_holes(everything.material),
                    albedo=np.ascontiguousarray(everything.albedo, np.float32),
                    owner=np.repeat(np.array(owners, np.int32), [len(part.faces) for part in parts]), origin=origin,
                    chunks=chunks, chunk_low=low, chunk_high=high, ego_range=(len(static.faces), len(scenery.ego_body.faces)),
-                   actor_ranges=tuple(ranges))
+                   actor_ranges=ranges, tracks=Tracks.of(scenery.actors))
 
     def chunks_in_view(self, planes: np.ndarray) -> np.ndarray:
         """Rows of `chunks` that are not entirely behind one of `(P, 4)` planes (inside: n . p + d >= 0), nearest order kept."""
@@ -95,15 +97,10 @@ class Posed:
     @classmethod
     def at(cls, scenery: Scenery, faces: Faces, t_s: float) -> Posed:
         """Everything where it is at a time."""
-        matrices = np.tile(np.eye(4), (FIRST_ACTOR + len(scenery.actors), 1, 1))
-        matrices[EGO] = scenery.ego.matrix(t_s)
-        ranges = np.zeros((len(scenery.actors), 2), np.int64)
-        for index, actor in enumerate(scenery.actors):
-            matrices[FIRST_ACTOR + index] = actor.track.matrix(t_s)
-            mesh = actor.mesh_at(t_s)
-            ranges[index] = faces.actor_ranges[index][next(k for k, phase in enumerate(actor.meshes) if phase is mesh)]
-        matrices[1:, :3, 3] -= faces.origin
-        return cls(origin_T_owner=matrices, ranges=ranges)
+        poses = faces.tracks.at(t_s)
+        origin_T_owner = np.concatenate([np.eye(4)[None], scenery.ego.matrix(t_s)[None], matrices(poses)])
+        origin_T_owner[1:, :3, 3] -= faces.origin
+        return cls(origin_T_owner=origin_T_owner, ranges=faces.actor_ranges[np.arange(len(poses)), faces.tracks.phase(poses)])
 
     @property
     def owner_T_origin(self) -> np.ndarray:

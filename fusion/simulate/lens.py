@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from fusion.simulate.kernel import Scalar, fast_kernel
 _BLOOM_STEP = 8
 _TABLE = 4096
 _MAX_TAPS = 13
+_LUMA = np.array([0.25, 0.6, 0.15], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class Development:
         vignette: loss of light in the corners, 0 to 1.
         noise: deviation of the sensor's noise in grey values of 255, for a mid grey.
         saturation: 1 keeps colours.
+        softness: share of a pixel's light that falls on its neighbours.
         seed: of the noise.
     """
 
@@ -32,7 +35,17 @@ class Development:
     vignette: float
     noise: float
     saturation: float
+    softness: float
     seed: int
+
+
+def merge(image: np.ndarray, nearness: np.ndarray, face: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`samples` by `samples` samples a pixel to one: mean light, and the first sample's nearness and face."""
+    if samples == 1:
+        return image, nearness, face
+    size_wh = (image.shape[1] // samples, image.shape[0] // samples)
+    return (cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.ascontiguousarray(nearness[::samples, ::samples]),
+            np.ascontiguousarray(face[::samples, ::samples]))
 
 
 def blur(image: np.ndarray, nearness: np.ndarray, face: np.ndarray, owner: np.ndarray, lens: tuple[float, float, float, float],
@@ -51,39 +64,46 @@ def blur(image: np.ndarray, nearness: np.ndarray, face: np.ndarray, owner: np.nd
         A new image, or the same one where nothing moves by a pixel.
     """
     reach = lens[0] * (np.abs(turn_rad).max() + np.linalg.norm(drift_m, axis=1).max() / 3.0)
-    if reach < 0.7:
+    if reach < 0.8:
         return image
     result = np.empty_like(image)
     _blur(image, nearness, face, owner, np.array(lens, np.float32), drift_m.astype(np.float32), turn_rad.astype(np.float32), result)
     return result
 
 
-def mean_light(image: np.ndarray) -> float:
-    """Geometric mean of the light in the image, highlights capped: what an exposure meter reads."""
-    sample = image[::8, ::8, :3].reshape(-1, 3) @ np.array([0.25, 0.6, 0.15], np.float32)
-    return float(np.exp(np.mean(np.log(np.clip(sample.astype(np.float64), 1e-4, 4.0)))))
+def meter(image: np.ndarray, grey: float) -> float:
+    """The gain on linear light with which the image's mean comes out as a grey value of 255, within 1/16 to 64."""
+    step = max(1, image.shape[0] // 60)
+    sample = image[::step, ::step, :3].reshape(-1, 3) @ _LUMA
+    table = _tone_table()
+    low, high = -4.0, 6.0
+    for _ in range(9):
+        middle = 0.5 * (low + high)
+        light = sample * np.float32(2.0 ** middle)
+        mean = float(table[(np.sqrt(light / (1 + light)) * np.float32(_TABLE - 1)).astype(np.int64)].mean(dtype=np.float64))
+        low, high = (middle, high) if mean < grey else (low, middle)
+    return float(2.0 ** (0.5 * (low + high)))
 
 
-def develop(image: np.ndarray, size_wh: tuple[int, int], how: Development) -> np.ndarray:
-    """Light `(H, W, 4)` float32 to a photograph `(h, w, 3)` uint8 RGB; H is h, or twice h if every pixel has four samples."""
-    width, height = size_wh
+def develop(image: np.ndarray, how: Development) -> np.ndarray:
+    """Light `(H, W, 4)` float32 to a photograph `(H, W, 3)` uint8 RGB."""
     small = cv2.resize(image, (max(2, image.shape[1] // _BLOOM_STEP), max(2, image.shape[0] // _BLOOM_STEP)), interpolation=cv2.INTER_AREA)
     small = np.minimum(small[..., :3], 30.0)
     wide = max(1.0, small.shape[1] / 100.0)
     glare = 0.65 * cv2.GaussianBlur(small, (0, 0), 1.2 * wide) + 0.35 * cv2.GaussianBlur(small, (0, 0), 8.0 * wide)
-    result = np.empty((height, width, 3), np.uint8)
-    _develop(image, np.ascontiguousarray(glare, np.float32), image.shape[0] // height, how.gain_rgb.astype(np.float32), np.float32(how.glare),
-             np.float32(how.vignette), np.float32(how.noise), np.float32(how.saturation), np.uint32(how.seed), _tone_table(), result)
+    result = np.empty((*image.shape[:2], 3), np.uint8)
+    _develop(image, np.ascontiguousarray(glare, np.float32), how.gain_rgb.astype(np.float32), np.float32(how.glare), np.float32(how.vignette),
+             np.float32(how.noise), np.float32(how.saturation), np.float32(how.softness), np.uint32(how.seed), _tone_table(), result)
     return result
 
 
+@lru_cache(maxsize=1)
 def _tone_table() -> np.ndarray:
-    """`(_TABLE,)` float32 grey value for sqrt(x / (1 + x)) of light x: highlights roll off, shadows are lifted a little."""
+    """`(_TABLE,)` float32 grey value for sqrt(x / (1 + x)) of light x: highlights roll off, a little black is cut."""
     share = (np.arange(_TABLE) / (_TABLE - 1)) ** 2
     light = share / np.maximum(1.0 - share, 1e-6)
-    rolled = light * (1 + light / 16.0) / (1 + 0.9 * light)
-    grey = np.clip(rolled, 0, 1) ** (1 / 2.2)
-    grey = 0.03 + 0.97 * grey
+    rolled = light * (1 + light / 9.0) / (1 + 0.75 * light)
+    grey = np.clip((rolled - 0.004) / 0.996, 0, 1) ** (1 / 1.85)
     return np.asarray(255.0 * np.clip(grey, 0, 1), np.float32)
 
 
@@ -131,8 +151,8 @@ def _bits(a: int, b: int, seed: Scalar) -> Scalar:
 
 
 @fast_kernel
-def _develop(image: np.ndarray, glare: np.ndarray, samples: int, gain: np.ndarray, glare_share: Scalar, vignette: Scalar, noise: Scalar,
-             saturation: Scalar, seed: Scalar, table: np.ndarray, result: np.ndarray) -> None:
+def _develop(image: np.ndarray, glare: np.ndarray, gain: np.ndarray, glare_share: Scalar, vignette: Scalar, noise: Scalar,
+             saturation: Scalar, softness: Scalar, seed: Scalar, table: np.ndarray, result: np.ndarray) -> None:
     height, width = result.shape[0], result.shape[1]
     one = np.float32(1)
     rows, columns = glare.shape[0], glare.shape[1]
@@ -149,21 +169,16 @@ def _develop(image: np.ndarray, glare: np.ndarray, samples: int, gain: np.ndarra
             gx = min(max(gx, np.float32(0)), np.float32(columns - 1.001))
             h0 = int(gx)
             hs = gx - np.float32(h0)
-            if samples == 2:
-                i, j = 2 * row, 2 * column
-                for c in range(3):
-                    value[c] = np.float32(0.25) * (image[i, j, c] + image[i, j + 1, c] + image[i + 1, j, c] + image[i + 1, j + 1, c])
-            else:
-                up, down = max(row - 1, 0), min(row + 1, height - 1)
-                left, right = max(column - 1, 0), min(column + 1, width - 1)
-                here = image[row, column, 1]
-                around = np.float32(0.25) * (image[up, column, 1] + image[down, column, 1] + image[row, left, 1] + image[row, right, 1])
-                # The lens blurs a little everywhere; a jagged edge, where a pixel differs from its surroundings, is smoothed more.
-                edge = min(one, np.float32(3) * abs(around - here) / (around + here + np.float32(1e-3)))
-                share = np.float32(0.30) + np.float32(0.25) * edge
-                for c in range(3):
-                    near = np.float32(0.25) * (image[up, column, c] + image[down, column, c] + image[row, left, c] + image[row, right, c])
-                    value[c] = image[row, column, c] + share * (near - image[row, column, c])
+            up, down = max(row - 1, 0), min(row + 1, height - 1)
+            left, right = max(column - 1, 0), min(column + 1, width - 1)
+            here = image[row, column, 1]
+            around = np.float32(0.25) * (image[up, column, 1] + image[down, column, 1] + image[row, left, 1] + image[row, right, 1])
+            # The lens blurs a little everywhere; a jagged edge, where a pixel differs from its surroundings, is smoothed more.
+            edge = min(one, np.float32(3) * abs(around - here) / (around + here + np.float32(1e-3)))
+            share = softness + np.float32(0.2) * edge
+            for c in range(3):
+                near = np.float32(0.25) * (image[up, column, c] + image[down, column, c] + image[row, left, c] + image[row, right, c])
+                value[c] = image[row, column, c] + share * (near - image[row, column, c])
             away = ((np.float32(column) - middle_x) ** 2 + (np.float32(row) - middle_y) ** 2) * diagonal
             dim = one - vignette * away
             for c in range(3):

@@ -37,7 +37,7 @@ def _cracks(rng: np.random.Generator, width: float) -> np.ndarray:
 
 
 def _asphalt(rng: np.random.Generator) -> np.ndarray:
-    grey = 1 + 0.10 * _spread(rng, 0.3) + 0.05 * _spread(rng, 1.3)
+    grey = 1 + 0.12 * _spread(rng, 0.3) + 0.12 * _spread(rng, 0.9)
     return np.asarray(grey * (1 - 0.45 * _cracks(rng, 0.03)) * (1 + 0.25 * (_spread(rng, 0.1) > 2.6)))[..., None]
 
 
@@ -60,13 +60,13 @@ def _soil(rng: np.random.Generator) -> np.ndarray:
 
 
 def _grass(rng: np.random.Generator) -> np.ndarray:
-    grey = 1 + 0.28 * _spread(rng, 0.45) + 0.14 * _spread(rng, 1.4)
+    grey = 1 + 0.22 * _spread(rng, 0.5) + 0.14 * _spread(rng, 1.4)
     dry = 0.5 + 0.5 * np.tanh(_spread(rng, 1.6))
     return np.asarray(grey[..., None] * (1 + dry[..., None] * np.array([0.35, 0.05, 0.05])))
 
 
 def _leaves(rng: np.random.Generator) -> np.ndarray:
-    grey = 1 + 0.42 * _spread(rng, 0.7) + 0.22 * _spread(rng, 1.5)
+    grey = 1 + 0.30 * _spread(rng, 0.9) + 0.22 * _spread(rng, 1.5)
     return np.asarray(grey[..., None] * (1 + 0.12 * _spread(rng, 1.2)[..., None] * np.array([1.0, 0.3, 0.0])))
 
 

@@ -167,6 +167,29 @@ def _to_screen(corner: np.ndarray, m: np.ndarray, fx: float, fy: float, cx: floa
 
 
 @exact_kernel
+def _misses(corner: np.ndarray, m: np.ndarray, fx: float, fy: float, cx: float, cy: float, parallel: bool, near: float, width: int,
+            height: int) -> bool:
+    """Whether a face surely holds no pixel centre of the image: most of a scene's faces are tiny or outside, and end here."""
+    low_u, high_u, low_v, high_v = np.inf, -np.inf, np.inf, -np.inf
+    behind = 0
+    for i in range(3):
+        a, b, c = corner[i, 0], corner[i, 1], corner[i, 2]
+        q = 1.0
+        if not parallel:
+            z = (m[2, 0] * a + m[2, 1] * b + m[2, 2] * c) + m[2, 3]
+            if z < near:
+                behind += 1
+                continue
+            q = 1.0 / z
+        u = fx * ((m[0, 0] * a + m[0, 1] * b + m[0, 2] * c) + m[0, 3]) * q + cx
+        v = fy * ((m[1, 0] * a + m[1, 1] * b + m[1, 2] * c) + m[1, 3]) * q + cy
+        low_u, high_u, low_v, high_v = min(low_u, u), max(high_u, u), min(low_v, v), max(high_v, v)
+    if behind:
+        return behind == 3
+    return not (np.ceil(max(low_u, 0.0)) <= np.floor(min(high_u, width - 1.0)) and np.ceil(max(low_v, 0.0)) <= np.floor(min(high_v, height - 1.0)))
+
+
+@exact_kernel
 def _edges(poly: np.ndarray, k: int, width: int, height: int, edge: np.ndarray, box: np.ndarray) -> bool:
     """Prepare triangle 0, k, k + 1 of a polygon: per edge a, slope, offset of x = slope y + offset, b, c; and its pixel box."""
     x0, y0, x1, y1, x2, y2 = poly[0, 0], poly[0, 1], poly[k, 0], poly[k, 1], poly[k + 1, 0], poly[k + 1, 1]
@@ -258,6 +281,8 @@ def _draw(corners: np.ndarray, hole: np.ndarray, ranges: np.ndarray, matrices: n
     poly, edge, box, grad = np.empty((7, 6)), np.zeros((4, 5)), np.empty(4, np.int64), np.empty((4, 2))
     for r in range(ranges.shape[0]):
         for f in range(ranges[r, 0], ranges[r, 0] + ranges[r, 1]):
+            if _misses(corners[f], matrices[r], fx, fy, cx, cy, parallel, near, width, height):
+                continue
             count = _to_screen(corners[f], matrices[r], fx, fy, cx, cy, parallel, near, poly)
             for k in range(1, count - 1):
                 if not _edges(poly, k, width, height, edge, box):
@@ -290,6 +315,8 @@ def _coverage(corners: np.ndarray, ranges: np.ndarray, matrices: np.ndarray, fx:
     for r in range(ranges.shape[0]):
         covered = 0
         for f in range(ranges[r, 0], ranges[r, 0] + ranges[r, 1]):
+            if _misses(corners[f], matrices[r], fx, fy, cx, cy, parallel, near, width, height):
+                continue
             count = _to_screen(corners[f], matrices[r], fx, fy, cx, cy, parallel, near, poly)
             for k in range(1, count - 1):
                 if not _edges(poly, k, width, height, edge, box):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fusion.geometry.transforms import invert
 from fusion.simulate.faces import STATIC, Faces, Posed
 from fusion.simulate.ground_light import CELL_M, SIDE, GroundLight
 from fusion.simulate.kernel import Scalar, fast_kernel
@@ -15,6 +16,8 @@ from fusion.simulate.shadow import Shadow
 
 _GLOSS = np.array([MATERIALS[material].gloss for material in Material], np.float32)
 _GLOW = np.array([MATERIALS[material].glow for material in Material], np.float32)
+_GLOW_RGB = np.full((len(Material), 3), -1.0, np.float32)  # below 0: a face glows in its own colour
+_GLOW_RGB[Material.FACADE_GLASS] = 0.9, 0.68, 0.4
 _SOFT = np.zeros(len(Material), np.float32)
 _SOFT[Material.FOLIAGE], _SOFT[Material.GRASS] = 0.45, 0.25
 _METAL = np.zeros(len(Material), np.float32)
@@ -34,20 +37,22 @@ def shade(faces: Faces, posed: Posed, view: View, weather: Weather, shadow: Shad
         lamps_on: `(O,)` float32 brightness of every owner's lamps, relative to the material's glow.
         nearness, face: `(H, W)` from `draw`.
         samples: 2 where two by two samples make a pixel: a face is then lit once per pixel. Else 1.
-        image: changed; its fourth channel keeps what glows by itself.
+        image: changed; its fourth channel keeps how strongly wet ground mirrors, for `wet.reflect`.
     """
-    origin_T_view = np.linalg.inv(view.view_T_origin)[:3].astype(np.float32)
-    light = np.stack([weather.to_sun, weather.sun_rgb, weather.ambient_rgb, weather.zenith_rgb, weather.horizon_rgb]).astype(np.float32)
+    origin_T_view = invert(view.view_T_origin)[:3].astype(np.float32)
+    # Light from the sky has been on walls and ground before: half of its colour is gone.
+    ambient = 0.5 * weather.ambient_rgb + 0.5 * weather.ambient_rgb.mean()
+    light = np.stack([weather.to_sun, weather.sun_rgb, ambient, weather.zenith_rgb, weather.horizon_rgb]).astype(np.float32)
     wet = np.float32(min(1.0, weather.rain_mm_h / 3.0))
     texels, start, _ = atlas()
     level = 3
     side = TILE_PX >> level
     clouds = (texels[NAMES.index("large"), start[level]:start[level] + side * side] & 255).reshape(side, side).astype(np.float32) / 96.0
-    owner_R_origin = posed.owner_T_origin[:, 2, :].astype(np.float32)
-    normals = np.ascontiguousarray(posed.origin_T_owner[:, :3, :3], np.float32)
-    _shade(faces.normal, faces.material, faces.owner, normals, owner_R_origin, origin_T_view, np.array(view.lens, np.float32), light,
+    owner_up = posed.owner_T_origin[:, 2, :].astype(np.float32)
+    origin_T_owner = posed.origin_T_owner[:, :3].astype(np.float32)
+    _shade(faces.normal, faces.material, faces.owner, origin_T_owner, owner_up, origin_T_view, np.array(view.lens, np.float32), light, weather.name == "night",
            np.float32(weather.extinction_per_m), np.float32(weather.clouds), wet, clouds, shadow.nearness, shadow.map_T_origin,
-           ground.cells, ground.low_xy, half_height_m, lamps_on, _GLOSS, _GLOW, _SOFT, _METAL, nearness, face, samples, image)
+           ground.cells, ground.low_xy, half_height_m, lamps_on, _GLOSS, _GLOW, _GLOW_RGB, _SOFT, _METAL, nearness, face, samples, image)
 
 
 @fast_kernel
@@ -74,7 +79,7 @@ def _sky(dx: Scalar, dy: Scalar, dz: Scalar, light: np.ndarray, cover: Scalar, c
     open_sky = np.float32(1) - cover
     if toward > np.float32(0.7) and open_sky > 0:
         p4 = toward ** 8
-        halo = np.float32(0.10) * p4 ** 2 + np.float32(0.35) * p4 ** 16 + np.float32(1.2) * p4 ** 100
+        halo = np.float32(0.10) * p4 ** 2 + np.float32(0.5) * p4 ** 16 + np.float32(3.0) * p4 ** 100
         if toward > np.float32(0.99996):
             halo += np.float32(40)
         for c in range(3):
@@ -106,35 +111,34 @@ def _lit(shadow: np.ndarray, m: np.ndarray, x: Scalar, y: Scalar, z: Scalar) -> 
 
 
 @fast_kernel
-def _ground(cells: np.ndarray, low: np.ndarray, x: Scalar, y: Scalar, out: np.ndarray) -> None:
+def _ground(cells: np.ndarray, low: np.ndarray, x: Scalar, y: Scalar, channels: int, out: np.ndarray) -> None:
     """The ground map at a point: `out` (5,)."""
     one = np.float32(1)
     u, v = (x - low[0]) / np.float32(CELL_M) - np.float32(0.5), (y - low[1]) / np.float32(CELL_M) - np.float32(0.5)
     if not (u >= 0 and v >= 0 and u < SIDE - 1 and v < SIDE - 1):
-        for c in range(5):
-            out[c] = 0
+        out[:] = 0
         return
     i, j = int(u), int(v)
     s, t = u - np.float32(i), v - np.float32(j)
     a, b, d, e = (one - s) * (one - t), s * (one - t), (one - s) * t, s * t
     out[1] = max(cells[j, i, 1], cells[j, i + 1, 1], cells[j + 1, i, 1], cells[j + 1, i + 1, 1])
-    for c in range(5):
+    for c in range(channels):
         if c != 1:
             out[c] = a * cells[j, i, c] + b * cells[j, i + 1, c] + d * cells[j + 1, i, c] + e * cells[j + 1, i + 1, c]
 
 
 @fast_kernel
-def _shade(normal: np.ndarray, material: np.ndarray, owner: np.ndarray, origin_R_owner: np.ndarray, owner_up: np.ndarray,
-           origin_T_view: np.ndarray, lens: np.ndarray, light: np.ndarray, extinction: Scalar, cover: Scalar, wet: Scalar, clouds: np.ndarray,
+def _shade(normal: np.ndarray, material: np.ndarray, owner: np.ndarray, origin_T_owner: np.ndarray, owner_up: np.ndarray,
+           origin_T_view: np.ndarray, lens: np.ndarray, light: np.ndarray, night: bool, extinction: Scalar, cover: Scalar, wet: Scalar, clouds: np.ndarray,
            shadow: np.ndarray, map_T_origin: np.ndarray, cells: np.ndarray, low_xy: np.ndarray, half_height: np.ndarray, lamps_on: np.ndarray,
-           gloss_of: np.ndarray, glow_of: np.ndarray, soft_of: np.ndarray, metal_of: np.ndarray, nearness: np.ndarray, face: np.ndarray,
-           samples: int, image: np.ndarray) -> None:
+           gloss_of: np.ndarray, glow_of: np.ndarray, glow_rgb: np.ndarray, soft_of: np.ndarray, metal_of: np.ndarray,
+           nearness: np.ndarray, face: np.ndarray, samples: int, image: np.ndarray) -> None:
     height, width = face.shape
     one, zero = np.float32(1), np.float32(0)
     r = origin_T_view
     sky, here, mirror = np.empty(3, np.float32), np.empty(5, np.float32), np.empty(3, np.float32)
     has_shadow = shadow.shape[0] > 0
-    night = light[2, 1] < np.float32(0.1)
+    channels = 5 if night else 2
     for row in range(height):
         ray_y = (np.float32(row) - lens[3]) / lens[1]
         for column in range(width):
@@ -167,12 +171,12 @@ def _shade(normal: np.ndarray, material: np.ndarray, owner: np.ndarray, origin_R
             x, y, z = wx * depth + r[0, 3], wy * depth + r[1, 3], wz * depth + r[2, 3]
             who, kind = owner[f], material[f]
             a, b, d = normal[f, 0], normal[f, 1], normal[f, 2]
-            o = origin_R_owner[who]
+            o = origin_T_owner[who]
             nx, ny, nz = o[0, 0] * a + o[0, 1] * b + o[0, 2] * d, o[1, 0] * a + o[1, 1] * b + o[1, 2] * d, o[2, 0] * a + o[2, 1] * b + o[2, 2] * d
             facing = nx * dx + ny * dy + nz * dz
             if facing > 0:
                 nx, ny, nz, facing = -nx, -ny, -nz, -facing
-            _ground(cells, low_xy, x, y, here)
+            _ground(cells, low_xy, x, y, channels, here)
             sky_share = np.float32(0.62) + np.float32(0.38) * nz
             if who == STATIC:
                 if here[0] > 0 and abs(z - here[1]) < np.float32(0.5):
@@ -188,24 +192,37 @@ def _shade(normal: np.ndarray, material: np.ndarray, owner: np.ndarray, origin_R
                 lift = np.float32(0.10)
                 sun *= _lit(shadow, map_T_origin, x + nx * lift, y + ny * lift, z + nz * lift)
             gloss = gloss_of[kind]
-            dark = one
+            if gloss > zero and half_height[who] > zero:  # sheet metal and glass are curved: bend the normal away from the middle
+                bend = np.float32(0.16) / half_height[who]
+                nx, ny, nz = nx + bend * (x - o[0, 3]), ny + bend * (y - o[1, 3]), nz + bend * (z - o[2, 3])
+                size = np.sqrt(nx * nx + ny * ny + nz * nz)
+                nx, ny, nz = nx / size, ny / size, nz / size
+                facing = min(nx * dx + ny * dy + nz * dz, zero)
+            dark, puddle = one, zero
             if wet > 0 and who == STATIC and nz > np.float32(0.8):
                 dark = one - np.float32(0.5) * wet
                 gloss = max(gloss, wet * np.float32(0.55))
+                puddle = wet * min(one, max(np.float32(0.35), clouds[int(y * np.float32(1.3)) & 63, int(x * np.float32(1.3)) & 63]))
             fresnel = one + facing
             fresnel = gloss * (np.float32(0.07) + np.float32(0.93) * fresnel * fresnel * fresnel * fresnel)
             fresnel += metal_of[kind] * np.float32(0.2)
             lit = image[row, column, 3]
             highlight = zero
-            if fresnel > np.float32(0.004):
+            if puddle > zero:  # what it mirrors is not known yet
+                mirror[0] = mirror[1] = mirror[2] = zero
+            elif fresnel > np.float32(0.004):
                 k = np.float32(-2) * facing
                 mx, my, mz = dx + k * nx, dy + k * ny, dz + k * nz
                 t = one - (one - max(mz, zero)) ** 3
-                horizon = min(one, max(zero, np.float32(0.35) + mz * np.float32(3)))  # what stands around hides the lowest sky
+                # What stands around hides the lowest sky: a skyline of houses and trees, by direction.
+                side = clouds.shape[0]
+                edge = np.float32(0.25) * clouds[int(my * np.float32(23) + np.float32(64)) & (side - 1),
+                                                 int(mx * np.float32(23) + np.float32(64)) & (side - 1)] - np.float32(0.06)
+                horizon = min(one, max(zero, (mz - edge) * np.float32(8)))
+                ground = min(one, max(zero, -mz * np.float32(8)))
                 for c in range(3):
-                    mirror[c] = (light[4, c] + (light[3, c] - light[4, c]) * t) * horizon
-                    if mz < 0:
-                        mirror[c] = mirror[c] * max(zero, one + mz * np.float32(6)) + min(one, -mz * np.float32(6)) * np.float32(0.22) * light[2, c]
+                    around = (np.float32(0.10) + np.float32(0.12) * ground) * light[2, c] + np.float32(0.04) * ground * light[1, c]
+                    mirror[c] = around + ((light[4, c] + (light[3, c] - light[4, c]) * t) - around) * horizon
                 toward = mx * light[0, 0] + my * light[0, 1] + mz * light[0, 2]
                 if toward > np.float32(0.9) and sun > 0:
                     p = toward ** 32
@@ -220,6 +237,6 @@ def _shade(normal: np.ndarray, material: np.ndarray, owner: np.ndarray, origin_R
                 value = albedo * dark * (light[1, c] * sun + light[2, c] * sky_share + bounce) * (one - np.float32(0.6) * min(fresnel, one))
                 if night:
                     value += albedo * here[2 + c] * (np.float32(0.6) + np.float32(0.4) * nz)
-                value += fresnel * mirror[c] + highlight * light[1, c] + glow * albedo
+                value += fresnel * mirror[c] + highlight * light[1, c] + glow * (albedo if glow_rgb[kind, c] < 0 else glow_rgb[kind, c])
                 image[row, column, c] = value * through + light[4, c] * (one - through)
-            image[row, column, 3] = glow * through
+            image[row, column, 3] = puddle * (np.float32(0.08) + np.float32(0.7) * (one + facing) ** 3) * through

@@ -14,6 +14,7 @@ from fusion.simulate.scenery import Scenery
 
 SIDE_PX = 2048
 _REACH_M = 90.0
+_ACTORS_M = 60.0
 _STEP_M = 16.0
 _NOBODY = np.zeros((0, 0), np.int32)
 
@@ -41,8 +42,15 @@ class ShadowMaps:
         self._kept: OrderedDict[tuple[int, int, int], tuple[View, np.ndarray]] = OrderedDict()
         self._lock = Lock()
 
-    def at(self, posed: Posed, centre: np.ndarray) -> Shadow:
-        """The map around a point `(3,)` of the origin frame with everybody where they are; the same whatever was asked before."""
+    def at(self, posed: Posed, centre: np.ndarray, planes: np.ndarray, radius_m: np.ndarray) -> Shadow:
+        """The map around a point of the origin frame with everybody whose shadow may be seen; the same whatever was asked before.
+
+        Args:
+            posed: the actors.
+            centre: `(3,)` metres.
+            planes: `(P, 4)` of the camera's view (`View.planes`).
+            radius_m: `(A,)` of balls that hold each actor.
+        """
         if not self._casts:
             return Shadow(nearness=np.zeros((0, 0), np.float32), map_T_origin=np.zeros((3, 4), np.float32))
         cell = (round(float(centre[0]) / _STEP_M), round(float(centre[1]) / _STEP_M), round(float(centre[2]) / _STEP_M))
@@ -53,10 +61,13 @@ class ShadowMaps:
                     self._kept.popitem(last=False)
             view, standing = self._kept[cell]
         nearness = standing.copy()
-        matrices = view.view_T_origin @ posed.origin_T_owner[FIRST_ACTOR:]
-        at = matrices[:, :2, 3]
-        close = (np.abs(at) < _REACH_M + 10.0).all(axis=1)
-        draw(self._faces.corners, self._faces.hole, posed.ranges[close], matrices[close], view, nearness, _NOBODY)
+        at = posed.origin_T_owner[FIRST_ACTOR:, :3, 3]
+        close = (np.abs(at - centre) < _ACTORS_M).all(axis=1)
+        shadow = np.minimum(3 * radius_m / -self._light_R_origin[2, 2], 25.0)[:, None] * self._light_R_origin[2]
+        reach = np.maximum(at @ planes[:, :3].T, (at + shadow) @ planes[:, :3].T) + planes[:, 3] + radius_m[:, None]
+        close &= (reach >= 0).all(axis=1)
+        draw(self._faces.corners, self._faces.hole, posed.ranges[close], view.view_T_origin @ posed.origin_T_owner[FIRST_ACTOR:][close], view,
+             nearness, _NOBODY)
         fx, fy, cx, cy = view.lens
         to_pixel = np.array([[fx, 0, 0, cx], [0, fy, 0, cy], [0, 0, -1, 0]])
         return Shadow(nearness=nearness, map_T_origin=(to_pixel @ view.view_T_origin).astype(np.float32))

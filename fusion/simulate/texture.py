@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fusion.geometry.transforms import invert
 from fusion.simulate.faces import Faces, Posed
 from fusion.simulate.kernel import Scalar, fast_kernel
 from fusion.simulate.materials import MATERIALS, Material
@@ -12,8 +13,12 @@ from fusion.simulate.raster import View
 
 _LEVELS = 10
 _PATTERN = np.array([NAMES.index(MATERIALS[material].texture) for material in Material], np.int64)
+_TINT = np.ones((len(Material), 3), np.float32)
+_TINT[Material.ASPHALT] = 2.15, 2.0, 1.75  # traffic polishes it to a warm grey
+_TINT[Material.FOLIAGE] = 1.05, 0.9, 0.9
+_TINT[Material.CONCRETE] = 1.04, 1.0, 0.92
 _LARGE_SHARE = np.zeros(len(Material), np.float32)
-for _name, _share in ((Material.ASPHALT, 0.45), (Material.MARKING, 0.6), (Material.CONCRETE, 0.35), (Material.SOIL, 0.6), (Material.GRASS, 0.7),
+for _name, _share in ((Material.ASPHALT, 0.75), (Material.MARKING, 0.6), (Material.CONCRETE, 0.35), (Material.SOIL, 0.6), (Material.GRASS, 0.7),
                       (Material.BRICK, 0.25), (Material.PLASTER, 0.2), (Material.FOLIAGE, 0.5)):
     _LARGE_SHARE[_name] = _share
 
@@ -32,8 +37,8 @@ def surface(faces: Faces, posed: Posed, view: View, nearness: np.ndarray, face: 
         out: changed.
     """
     texels, start, tile_m = atlas()
-    owner_T_view = (posed.owner_T_origin @ np.linalg.inv(view.view_T_origin))[:, :3].astype(np.float32)
-    _surface(faces.normal, faces.material, faces.albedo, faces.owner, owner_T_view, np.array(view.lens, np.float32), nearness, face,
+    owner_T_view = (posed.owner_T_origin @ invert(view.view_T_origin))[:, :3].astype(np.float32)
+    _surface(faces.normal, faces.material, faces.albedo, _TINT, faces.owner, owner_T_view, np.array(view.lens, np.float32), nearness, face,
              texels, start, tile_m, _PATTERN, _LARGE_SHARE, NAMES.index("large"), NAMES.index("window"), samples, out)
 
 
@@ -47,8 +52,8 @@ def _cell(i: int, j: int, k: int) -> Scalar:
 
 
 @fast_kernel
-def _fetch(texels: np.ndarray, start: np.ndarray, tile: int, u: Scalar, v: Scalar, level: int, colour: np.ndarray, share: Scalar) -> None:
-    """Multiply `colour` (3,) by a tile's factor at u, v (in tiles), mixed linearly between texels; `share` of its contrast."""
+def _fetch(texels: np.ndarray, start: np.ndarray, tile: int, u: Scalar, v: Scalar, level: int, colour: np.ndarray) -> None:
+    """Multiply `colour` (3,) by a tile's factor at u, v (in tiles), mixed linearly between texels."""
     side = 512 >> level
     wide = np.float32(side)
     x, y = (u - np.floor(u)) * wide + np.float32(side - 0.5), (v - np.floor(v)) * wide + np.float32(side - 0.5)
@@ -61,12 +66,28 @@ def _fetch(texels: np.ndarray, start: np.ndarray, tile: int, u: Scalar, v: Scala
     d, e = texels[tile, np.uint64(j1 + i0)], texels[tile, np.uint64(j1 + i1)]
     one = np.float32(1)
     wa, wb, wd, we = (one - s) * (one - t), s * (one - t), (one - s) * t, s * t
-    scale = share * np.float32(1.0 / 96.0)
+    scale = np.float32(1.0 / 96.0)
     for c in range(3):
         shift = np.uint32(8 * c)
         mixed = wa * np.float32((a >> shift) & np.uint32(255)) + wb * np.float32((b >> shift) & np.uint32(255)) \
             + wd * np.float32((d >> shift) & np.uint32(255)) + we * np.float32((e >> shift) & np.uint32(255))
-        colour[c] *= max(one - share + scale * mixed, np.float32(0))
+        colour[c] *= scale * mixed
+
+
+@fast_kernel
+def _fetch_grey(texels: np.ndarray, start: np.ndarray, tile: int, u: Scalar, v: Scalar, level: int) -> Scalar:
+    """A grey tile's factor at u, v (in tiles)."""
+    side = 512 >> level
+    wide = np.float32(side)
+    x, y = (u - np.floor(u)) * wide + np.float32(side - 0.5), (v - np.floor(v)) * wide + np.float32(side - 0.5)
+    i, j = np.int64(x), np.int64(y)
+    s, t = x - np.float32(i), y - np.float32(j)
+    mask = side - 1
+    i0, i1, j0, j1 = i & mask, (i + 1) & mask, start[level] + (j & mask) * side, start[level] + ((j + 1) & mask) * side
+    low, one = np.uint32(255), np.float32(1)
+    a, b = np.float32(texels[tile, np.uint64(j0 + i0)] & low), np.float32(texels[tile, np.uint64(j0 + i1)] & low)
+    d, e = np.float32(texels[tile, np.uint64(j1 + i0)] & low), np.float32(texels[tile, np.uint64(j1 + i1)] & low)
+    return ((a * (one - s) + b * s) * (one - t) + (d * (one - s) + e * s) * t) * np.float32(1.0 / 96.0)
 
 
 @fast_kernel
@@ -101,8 +122,8 @@ def _window(across: Scalar, up: Scalar, pixel_m: Scalar, colour: np.ndarray) -> 
 
 
 @fast_kernel
-def _surface(normal: np.ndarray, material: np.ndarray, albedo: np.ndarray, owner: np.ndarray, owner_T_view: np.ndarray, lens: np.ndarray,
-             nearness: np.ndarray, face: np.ndarray, texels: np.ndarray, start: np.ndarray, tile_m: np.ndarray, pattern: np.ndarray,
+def _surface(normal: np.ndarray, material: np.ndarray, albedo: np.ndarray, tint: np.ndarray, owner: np.ndarray, owner_T_view: np.ndarray,
+             lens: np.ndarray, nearness: np.ndarray, face: np.ndarray, texels: np.ndarray, start: np.ndarray, tile_m: np.ndarray, pattern: np.ndarray,
              large_share: np.ndarray, large: int, window: int, samples: int, out: np.ndarray) -> None:
     height, width = face.shape
     colour = np.empty(3, np.float32)
@@ -135,7 +156,7 @@ def _surface(normal: np.ndarray, material: np.ndarray, albedo: np.ndarray, owner
             slant = abs(nx * dx + ny * dy + nz * dz) / np.sqrt(dx * dx + dy * dy + dz * dz)
             pixel_m = depth * footprint / np.sqrt(max(slant, np.float32(0.02)))  # mean of the footprint's two axes
             kind = material[f]
-            colour[0], colour[1], colour[2] = albedo[f, 0], albedo[f, 1], albedo[f, 2]
+            colour[0], colour[1], colour[2] = albedo[f, 0] * tint[kind, 0], albedo[f, 1] * tint[kind, 1], albedo[f, 2] * tint[kind, 2]
             if abs(nz) > np.float32(0.75):
                 u, v = x, y
             else:
@@ -147,9 +168,11 @@ def _surface(normal: np.ndarray, material: np.ndarray, albedo: np.ndarray, owner
                 lit = _window(u, v, pixel_m, colour)
             else:
                 size = tile_m[tile]
-                _fetch(texels, start, tile, u / size, v / size, _level(size / np.float32(512), pixel_m), colour, one)
+                _fetch(texels, start, tile, u / size, v / size, _level(size / np.float32(512), pixel_m), colour)
             share = large_share[kind]
             if share > 0:
                 size = tile_m[large]
-                _fetch(texels, start, large, u / size, v / size, _level(size / np.float32(512), pixel_m), colour, share)
+                factor = _fetch_grey(texels, start, large, u / size, v / size, _level(size / np.float32(512), pixel_m))
+                factor = max(one + share * (factor - one), np.float32(0))
+                colour[0], colour[1], colour[2] = colour[0] * factor, colour[1] * factor, colour[2] * factor
             out[row, column, 0], out[row, column, 1], out[row, column, 2], out[row, column, 3] = colour[0], colour[1], colour[2], lit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from fusion.simulate.primitives import box, quad
 from fusion.simulate.raster import View, draw
 from fusion.simulate.rig import CameraMount
 from fusion.simulate.scenery import Scenery, Weather
+from fusion.simulate.tracks import Tracks, matrices
 
 MOUNT = CameraMount(name="CAM_TEST", size_wh=(160, 90), focal_px=126.0, centre_px=(79.5, 44.5), position_m=(1.0, 0.0, 1.5))
 SOLID = np.zeros(64, np.uint8)
@@ -36,9 +38,9 @@ def _draw(mesh: Mesh, view: View) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _weather(name: str = "day") -> Weather:
-    sun, sky = ((1.0, 0.95, 0.85), (0.35, 0.4, 0.5)) if name == "day" else ((0.004, 0.004, 0.005), (0.01, 0.01, 0.014))
+    sun, sky = ((1.0, 0.95, 0.85), (0.35, 0.4, 0.5)) if name != "night" else ((0.004, 0.004, 0.005), (0.01, 0.01, 0.014))
     return Weather(name=name, to_sun=np.array([0.48, 0.36, 0.8]), sun_rgb=np.array(sun), ambient_rgb=np.array(sky),  # type: ignore[arg-type]
-                   zenith_rgb=np.array(sky) * 0.8, horizon_rgb=np.array(sky) * 1.3, clouds=0.0)
+                   zenith_rgb=np.array(sky) * 0.8, horizon_rgb=np.array(sky) * 1.3, clouds=0.0, rain_mm_h=4.0 if name == "rain" else 0.0)
 
 
 def _ground() -> Mesh:
@@ -130,11 +132,42 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert first.image.tobytes() != _picture(scenery, 6).image.tobytes()
 
 
+def test_threads_do_not_change_a_picture() -> None:
+    simulator = CameraSimulator(_scenery((_actor(15.0, 3.0), _actor(-12.0, -3.0)), name="rain"))
+    mounts = [replace(MOUNT, name=f"CAM_{yaw}", yaw_deg=float(yaw)) for yaw in range(0, 360, 60)]
+
+    def bytes_of(mount: CameraMount) -> bytes:
+        return simulator.render(mount, 1.0, np.random.default_rng(2)).image.tobytes()
+
+    alone = [bytes_of(mount) for mount in mounts]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(bytes_of, mounts)) == alone
+
+
+def test_all_tracks_at_once_agree_with_each_actor() -> None:
+    track = Track(times_s=np.array([0.0, 2.0, 3.0]), poses=np.array([[0, 0, 1, 0, 0, 0], [4, 2, 1, 1, 0.1, 0.2], [5, 2, 2, 2, 0, 0]], np.float64))
+    gait = tuple(box((1, 1, 1 + k), Material.CLOTH, (1, 1, 1)) for k in range(4))
+    actors = (replace(_actor(3.0, 1.0), track=track), replace(_actor(1.0, 1.0), track=track, meshes=gait, stride_m=1.5), _actor(9.0, 2.0))
+    tracks = Tracks.of(actors)
+    for t_s in (-1.0, 0.0, 1.3, 2.0, 2.9, 7.0):
+        poses = tracks.at(t_s)
+        np.testing.assert_allclose(matrices(poses), [actor.track.matrix(t_s) for actor in actors], atol=1e-12)
+        assert all(actor.meshes[k] is actor.mesh_at(t_s) for actor, k in zip(actors, tracks.phase(poses), strict=True))
+
+
 def test_night_is_darker_and_the_sky_is_where_nothing_is() -> None:
     day, night = _picture(_scenery()), _picture(_scenery(name="night"))
     assert night.image.mean() < 0.6 * day.image.mean()
     sky, road = day.image[:20].reshape(-1, 3).mean(axis=0), day.image[70:].reshape(-1, 3).mean(axis=0)
     assert sky[2] > sky[0] + 5 and abs(road[2] - road[0]) < abs(sky[2] - sky[0])
+
+
+def test_wet_ground_mirrors_what_stands_on_it() -> None:
+    actor = replace(_actor(14.0, 0.0), meshes=(box((4.0, 2.0, 1.6), Material.CLOTH, (0.9, 0.05, 0.05)),))
+    mirrored, _ = project(transform_points(invert(MOUNT.ego_T_cam), np.array([[12.0, 0.0, -1.1]])), MOUNT.intrinsics)
+    column, row = np.rint(mirrored[0]).astype(int)
+    red = {name: _picture(_scenery((actor,), name=name)).image[row, column].astype(int) @ [2, -1, -1] for name in ("day", "rain")}
+    assert red["rain"] > red["day"] + 15
 
 
 def test_a_car_casts_a_shadow_away_from_the_sun() -> None:
