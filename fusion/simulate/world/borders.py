@@ -33,7 +33,8 @@ def border(site: Site, xy: np.ndarray, kind: str) -> None:
         height, wood = span(rng, 0.9, 1.9), kind == "boards"
         colour = np.array([0.3, 0.22, 0.15]) * span(rng, 0.6, 1.6) if wood else np.full(3, span(rng, 0.05, 0.4))
         site.meshes.append(wall(line + [0, 0, 0.05], height, 0.06, Material.WOOD if wood else Material.FENCE, colour))
-        site.meshes.append(boxes(line[::2] + [0, 0, height / 2], np.array([0.09, 0.09, height + 0.3]), Material.WOOD if wood else Material.METAL, colour))
+        post = Material.WOOD if wood else Material.METAL
+        site.meshes.append(boxes(line[::2] + [0, 0, height / 2], np.array([0.09, 0.09, height + 0.3]), post, colour))
     middles = (xy[1:] + xy[:-1]) / 2
     steps = np.diff(xy, axis=0)
     for middle, (dx, dy) in zip(middles, steps, strict=True):

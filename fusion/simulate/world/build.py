@@ -67,6 +67,7 @@ def build_scenery(seed: int, weather: WeatherName, duration_s: float = 20.0) -> 
     drivable = np.isin(land.cover, (int(Cover.ROAD), int(Cover.LOT), int(Cover.DRIVE)))
     way = float(np.hypot(*np.diff(ego_poses[:, :2], axis=0).T).sum())
     action = "standing" if way < 1 else {"straight": "straight on", "left": "turn left", "right": "turn right"}[turn]
+    mask = np.ascontiguousarray(np.where(drivable, 255, 0).astype(np.uint8)[::-1])
     return Scenery(static=static, actors=tuple(actors), ego=ego_track(land, times, ego_poses, rng), ego_body=ego_body(), weather=light,
-                   duration_s=duration_s, drivable=np.ascontiguousarray(np.where(drivable, 255, 0).astype(np.uint8)[::-1]), map_origin_xy=land.frame.origin_xy,
+                   duration_s=duration_s, drivable=mask, map_origin_xy=land.frame.origin_xy,
                    map_m_per_px=land.frame.m_per_px, description=f"{character.capitalize()}, {action}, {len(actors)} objects, {weather}")

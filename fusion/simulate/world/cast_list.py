@@ -48,7 +48,8 @@ def grounded(land: Land, mover: Mover) -> Actor:
     return actor_of(mover.shape, track, "vehicle.stopped" if mover.shape.moving == "vehicle.moving" else None)
 
 
-def without_conflicts(land: Land, vehicles: list[Mover], people: list[Mover], standing: list[Actor], times_s: np.ndarray, ego_poses: np.ndarray) -> list[Actor]:
+def without_conflicts(land: Land, vehicles: list[Mover], people: list[Mover], standing: list[Actor], times_s: np.ndarray,
+                      ego_poses: np.ndarray) -> list[Actor]:
     """Leave out actors until no two boxes, nor the ego's, ever overlap: first standing ones, then people, then vehicles.
 
     Args:
@@ -59,13 +60,16 @@ def without_conflicts(land: Land, vehicles: list[Mover], people: list[Mover], st
     groups = [mover.group for mover in movers] + [-1 - k for k in range(len(standing))]
     rank = np.array([2] * len(vehicles) + [1] * len(people) + [0] * len(standing))
     checked = times_s[::3]
-    tracks = np.stack([np.column_stack([a.track.at(checked)[:, :3], np.tile(a.size_lwh, (len(checked), 1)), a.track.at(checked)[:, 3]]) for a in actors], axis=1)
+    tracks = np.empty((len(checked), len(actors), 7))
+    for i, actor in enumerate(actors):
+        poses = actor.track.at(checked)
+        tracks[:, i] = np.column_stack([poses[:, :3], np.tile(actor.size_lwh, (len(checked), 1)), poses[:, 3]])
     tracks[:, :, 3:5] += 0.08
     gone = np.zeros(len(actors), bool)
-    for boxes, (x, y, yaw) in zip(tracks, ego_poses[::3], strict=True):
+    for step, (boxes, (x, y, yaw)) in enumerate(zip(tracks, ego_poses[::3], strict=True)):
         gone |= bev_iou(boxes, np.array([[x, y, 0, EGO_LWH[0] + 0.4, EGO_LWH[1] + 0.3, 2, yaw]]))[:, 0] > 0
         alive = np.nonzero(~gone)[0]
-        first = alive if boxes is tracks[0] else alive[rank[alive] > 0]
+        first = alive if step == 0 else alive[rank[alive] > 0]
         for i, j in np.argwhere(bev_iou(boxes[first], boxes[alive]) > 0):
             a, b = int(first[i]), int(alive[j])
             if a != b and not gone[a] and not gone[b] and groups[a] != groups[b]:

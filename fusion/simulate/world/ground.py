@@ -27,15 +27,16 @@ _LOOK: dict[Cover, tuple[Material, tuple[float, float, float]]] = {
 def ground_mesh(land: Land, rng: np.random.Generator) -> tuple[Mesh, Callable[[np.ndarray], np.ndarray]]:
     """Triangles over everything within reach of the ego's way, 1-2 m near roads; and their height at `(N, 2)` places."""
     kerb = _contour(land, land.road_m, 1.0)
-    slope = _gradient(land, kerb)
+    slope = _gradient(land, kerb, land.road_m)
     pairs = np.concatenate([kerb - 0.02 * slope, kerb + 0.16 * slope])
-    border = _contour(land, cv2.GaussianBlur((land.cover == Cover.GRASS).astype(np.float32), (0, 0), 1.2) - 0.5, 1.5)
+    border = np.concatenate([_sides(land, kind) for kind in (Cover.WALK, Cover.LOT, Cover.SOIL, Cover.PLAZA, Cover.DRIVE)])
     border = border[np.abs(land.frame.read(land.road_m, border)) > 0.6]
+    border = border[_first_in_cell(border, 0.35)]
     spread = _grid(land, rng)
     used = np.zeros(land.frame.shape, np.uint8)
     cells = np.round(land.frame.pixels(np.concatenate([pairs, border]))).astype(int)
     used[np.clip(cells[:, 1], 0, used.shape[0] - 1), np.clip(cells[:, 0], 0, used.shape[1] - 1)] = 1
-    used = cv2.dilate(used, np.ones((5, 5), np.uint8))
+    used = np.asarray(cv2.dilate(used, np.ones((5, 5), np.uint8)), np.uint8)
     spread = spread[land.frame.pick(used, spread) == 0]
     xy = np.concatenate([pairs, border, spread])
     xy = xy[land.frame.read(land.way_m, xy) < REACH_M]
@@ -85,14 +86,30 @@ def _contour(land: Land, field: np.ndarray, spacing_m: float) -> np.ndarray:
     points = np.concatenate(out) if out else np.zeros((0, 2))
     if field is land.road_m:
         for _ in range(2):
-            points = points - _gradient(land, points) * land.frame.read(land.road_m, points)[:, None]
+            points = points - _gradient(land, points, land.road_m) * land.frame.read(land.road_m, points)[:, None]
     return points
 
 
-def _gradient(land: Land, xy: np.ndarray) -> np.ndarray:
-    """`(N, 2)` unit direction away from the road."""
+def _sides(land: Land, kind: Cover) -> np.ndarray:
+    """`(N, 2)` points in pairs, one just inside and one just outside of a kind of cover, so that its edge is drawn sharply."""
+    field = cv2.GaussianBlur((land.cover == kind).astype(np.float32), (0, 0), 1.5) - 0.5
+    edge = _contour(land, -field, 1.4)
+    edge = edge[land.frame.read(land.way_m, edge) < 75]
+    slope = _gradient(land, edge, field)
+    return np.concatenate([edge + 0.05 * slope, edge - 0.12 * slope])
+
+
+def _first_in_cell(xy: np.ndarray, cell_m: float) -> np.ndarray:
+    """Indices of the first point in each square cell."""
+    cells = np.floor(xy / cell_m).astype(np.int64)
+    first: np.ndarray = np.sort(np.unique(cells[:, 0] * 1_000_003 + cells[:, 1], return_index=True)[1])
+    return first
+
+
+def _gradient(land: Land, xy: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """`(N, 2)` unit direction in which a raster rises."""
     h = 0.3
-    parts = [land.frame.read(land.road_m, xy + d) - land.frame.read(land.road_m, xy - d) for d in (np.array([h, 0]), np.array([0, h]))]
+    parts = [land.frame.read(field, xy + d) - land.frame.read(field, xy - d) for d in (np.array([h, 0]), np.array([0, h]))]
     out = np.stack(parts, axis=-1)
     unit: np.ndarray = out / np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-6)
     return unit

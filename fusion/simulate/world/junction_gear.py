@@ -38,10 +38,12 @@ def _light(rng: np.random.Generator) -> Mesh:
     arm, grey = span(rng, 3, 6) if maybe(rng, 0.45) else 0.5, np.full(3, span(rng, 0.04, 0.4))
     height = 5.6 if arm > 1 else 3.2
     lit = (0.8, 0.1, 0.05) if maybe(rng, 0.5) else (0.05, 0.7, 0.3)
-    parts = [cylinder(0.1, height + 0.4, Material.METAL, grey, (0, 0, height / 2 - 0.2), sides=7), box((arm, 0.1, 0.1), Material.METAL, grey, (arm / 2, 0, height)),
+    parts = [cylinder(0.1, height + 0.4, Material.METAL, grey, (0, 0, height / 2 - 0.2), sides=7),
+             box((arm, 0.1, 0.1), Material.METAL, grey, (arm / 2, 0, height)),
              box((0.3, 0.36, 0.4), Material.PLASTIC, (0.05, 0.05, 0.05), (0, 0, 2.3))]
     for x in (arm, arm * 0.6) if arm > 1 else (arm,):
-        parts += [box((0.32, 0.32, 0.95), Material.PLASTIC, (0.03, 0.03, 0.03), (x, 0, height - 0.1)), box((0.18, 0.36, 0.18), Material.LAMP, lit, (x, 0, height + 0.1))]
+        parts += [box((0.32, 0.32, 0.95), Material.PLASTIC, (0.03, 0.03, 0.03), (x, 0, height - 0.1)),
+                  box((0.18, 0.36, 0.18), Material.LAMP, lit, (x, 0, height + 0.1))]
     return join(parts)
 
 
@@ -62,7 +64,8 @@ def _bridge(plan: Plan, warp: Warp, site: Site) -> None:
     line = np.column_stack([xy, np.full(len(xy), deck)])
     width, grey = span(rng, 2.5, 9.0), np.full(3, span(rng, 0.25, 0.5))
     side = np.array([*warp.direction(street.uv(at, 0.0), np.array([1.0, 0.0])), 0.0]) * width / 2
-    site.meshes += [wall(line, 0.7, width, Material.CONCRETE, grey), *(wall(line + s * side + [0, 0, 0.7], 1.0, 0.1, Material.FENCE, grey * 0.6) for s in (-1, 1))]
+    site.meshes += [wall(line, 0.7, width, Material.CONCRETE, grey),
+                    *(wall(line + s * side + [0, 0, 0.7], 1.0, 0.1, Material.FENCE, grey * 0.6) for s in (-1, 1))]
     for end in (0, -1):
         yaw = float(warp.yaw(street.uv(at, 0.0), np.array([0.0, 1.0])))
         site.put(box((1.2, width * 0.8, 8.0), Material.CONCRETE, grey, (0, 0, deck - float(site.land.height(xy[end])) - 4.0)), xy[end], yaw)

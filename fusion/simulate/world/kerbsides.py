@@ -20,12 +20,17 @@ from fusion.simulate.world.site import Site
 from fusion.simulate.world.warp import Warp
 from fusion.simulate.world.works import work_zone
 
-_PARKED = {"vehicle.car": 0.885, "vehicle.truck": 0.04, "vehicle.motorcycle": 0.022, "vehicle.trailer": 0.02, "vehicle.bus.rigid": 0.01, "vehicle.construction": 0.015}
-_AT_KERB = {"bin": 3.0, "wheelie_bin": 3.0, "hydrant": 2.0, "mailbox": 1.5, "cabinet": 1.5, "newspaper_box": 1.5, "sign_post": 3.0, "traffic_sign": 3.0,
-            "bollard": 3.0, "parking_meter": 3.0, "planter": 1.5, "shrub": 1.5, "bike_rack": 1.0, "utility_pole": 0.7, "box_pile": 0.7, "grass_tuft": 2.0,
+_PARKED = {"vehicle.car": 0.87, "vehicle.truck": 0.05, "vehicle.motorcycle": 0.022, "vehicle.trailer": 0.03,
+           "vehicle.bus.rigid": 0.012, "vehicle.construction": 0.015}
+_AT_KERB = {"bin": 3.0, "wheelie_bin": 3.0, "hydrant": 2.0, "mailbox": 1.5, "cabinet": 1.5, "newspaper_box": 1.5,
+            "sign_post": 3.0, "traffic_sign": 3.0,
+            "bollard": 3.0, "parking_meter": 3.0, "planter": 1.5, "shrub": 1.5, "bike_rack": 1.0, "utility_pole": 0.7, "box_pile": 0.7,
+            "grass_tuft": 2.0,
             "fence_segment": 0.7, "advertising_column": 0.4, "bus_shelter": 0.4, "guard_rail": 0.6}
-_AT_BACK = {"bin": 2.0, "wheelie_bin": 3.0, "dumpster": 1.0, "cabinet": 2.0, "box_pile": 2.0, "planter": 2.5, "shrub": 2.5, "pallets": 1.0, "rocks": 1.0, "bench": 1.5,
-            "fence_segment": 1.5, "parasol": 0.8, "big_sign": 0.7, "ladder": 0.3, "scaffold": 0.5, "shopping_cart": 0.7, "newspaper_box": 1.0, "hedge": 1.5,
+_AT_BACK = {"bin": 2.0, "wheelie_bin": 3.0, "dumpster": 1.0, "cabinet": 2.0, "box_pile": 2.0, "planter": 2.5, "shrub": 2.5, "pallets": 1.0,
+            "rocks": 1.0, "bench": 1.5,
+            "fence_segment": 1.5, "parasol": 0.8, "big_sign": 0.7, "ladder": 0.3, "scaffold": 0.5, "shopping_cart": 0.7, "newspaper_box": 1.0,
+            "hedge": 1.5,
             "bike_rack": 1.0, "statue": 0.2, "tent": 0.3, "grass_tuft": 1.5}
 
 
@@ -46,6 +51,8 @@ def kerbsides(plan: Plan, warp: Warp, site: Site) -> None:
             _trees(side)
             _clutter(side)
             _cycles(side)
+            if maybe(rng, 0.3):
+                _barriers(side)
         if street.median_m > 0:
             _median(Roadside(plan=plan, street=street, warp=warp, site=site, sign=1))
 
@@ -66,7 +73,8 @@ def _parked_row(side: Roadside, fill: float) -> None:
         if side.clear(middle, 8.5 + length / 2) and drive.max() < 0.3 and width < PARKING_M + 0.7:
             turn = np.pi / 2 if cycle else np.pi if maybe(rng, 0.06) else 0.0
             inwards = max(0.0, (width - PARKING_M) / 2 + 0.1)
-            site.stand(shape.category, side.xy(middle, out - inwards + float(rng.normal(0, 0.08))), side.yaw(middle) + turn + float(rng.normal(0, 0.025)), 0.08, shape)
+            turn += float(rng.normal(0, 0.025))
+            site.stand(shape.category, side.xy(middle, out - inwards + float(rng.normal(0, 0.08))), side.yaw(middle) + turn, 0.08, shape)
         at += length + span(rng, 0.5, 2.2)
 
 
@@ -153,7 +161,18 @@ def _cycles(side: Roadside) -> None:
             if kind == "cone":
                 site.cone(side.xy(along, street.edge_m(side.sign) - 0.35))
             else:
-                site.stand(f"vehicle.{kind}", side.xy(along, street.edge_m(side.sign) + 1.15), side.yaw_to_road(along) + float(rng.normal(0, 0.12)), 0.02)
+                yaw = side.yaw_to_road(along) + float(rng.normal(0, 0.12))
+                site.stand(f"vehicle.{kind}", side.xy(along, street.edge_m(side.sign) + 1.15), yaw, 0.02)
+
+
+def _barriers(side: Roadside) -> None:
+    """A row of barriers along the kerb, as before an event or a hole in the sidewalk."""
+    rng = side.site.rng
+    for start in list(side.places(90.0, 50.0, 12.0))[:2]:
+        out = side.street.edge_m(side.sign) + choose(rng, {0.45: 0.6, -0.4: 0.4})
+        for at in start + choose(rng, {2.6: 0.6, 3.4: 0.4}) * np.arange(int(rng.integers(4, 13))):
+            if side.clear(float(at), 5):
+                side.site.barrier(side.xy(float(at), out), side.yaw(float(at)))
 
 
 def _median(side: Roadside) -> None:

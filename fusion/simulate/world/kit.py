@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh
 from fusion.simulate.primitives import Colour, ellipsoid
 
 _CORNERS = np.array([[-1, -1, -1], [1, -1, -1], [1, 1, -1], [-1, 1, -1], [-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]]) / 2
-_FACES = np.array([[0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7], [0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]])
+_FACES = np.array([[0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7], [0, 1, 5], [0, 5, 4],
+                   [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]])
+
+
+def row(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> np.ndarray:
+    """`(N, 3)` points from coordinates, single numbers repeated."""
+    return np.stack(np.broadcast_arrays(np.atleast_1d(np.asarray(x, np.float64)), np.asarray(y, np.float64), np.asarray(z, np.float64)), axis=-1)
+
+
+def upright(x0: float, x1: float, y: float, z0: float, z1: float) -> list[list[float]]:
+    """Corners of a rectangle that stands along x."""
+    return [[x0, y, z0], [x1, y, z0], [x1, y, z1], [x0, y, z1]]
 
 
 def boxes(centres: np.ndarray, sizes: np.ndarray, material: Material, albedo: Colour) -> Mesh:

@@ -61,8 +61,9 @@ class Land:
         rise = np.clip(edge / 0.15, 0, 1)
         crown = 0.022 * np.clip(-edge, 0, 6.0) + 0.02 * np.clip(edge, 0, 4.0)
         aside = np.clip((edge - 3.5) / 22, 0, 1)
-        return (_waves(self.hills, xy) + crown + self.kerb_m * (1 - low) * rise + _waves(self.lots, xy) * aside * aside * (3 - 2 * aside)
+        out: np.ndarray = (_waves(self.hills, xy) + crown + self.kerb_m * (1 - low) * rise + _waves(self.lots, xy) * aside * aside * (3 - 2 * aside)
                 + 0.004 * np.sin(xy[..., 0] * 1.9) * np.sin(xy[..., 1] * 1.7 + 0.4) + 20.0)
+        return out
 
     def tilt(self, xy: np.ndarray, yaw: np.ndarray, length_m: float, width_m: float) -> tuple[np.ndarray, np.ndarray]:
         """Pitch (nose down positive) and roll of a body whose wheels stand `length_m` and `width_m` apart, `(...)` radians."""
@@ -114,7 +115,7 @@ def make_land(plan: Plan, warp: Warp, ego_xy: np.ndarray, extra: list[tuple[np.n
             frame.fill(low, [polygon], 1)
     cover[road > 0] = int(Cover.ROAD)
     way = np.ones(frame.shape, np.uint8)
-    cv2.polylines(way, [np.round(frame.pixels(ego_xy)).astype(np.int32)], False, 0, 1)
+    cv2.polylines(way, [np.round(frame.pixels(ego_xy)).astype(np.int32)], False, 0, 1)  # type: ignore[call-overload]
     return Land(frame=frame, cover=cover, road_m=distance_m(road > 0, M_PER_PX),
                 way_m=cv2.distanceTransform(way, cv2.DIST_L2, 5) * np.float32(M_PER_PX),
                 low_kerb=cv2.GaussianBlur(low.astype(np.float32), (0, 0), 2.5), hills=_random_waves(rng, 4, (70, 240), 1.7),

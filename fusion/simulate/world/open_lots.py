@@ -12,11 +12,12 @@ from fusion.simulate.world.lots import Lot
 from fusion.simulate.world.plants import shrub
 from fusion.simulate.world.site import Site
 
-_PARKED = {"vehicle.car": 0.915, "vehicle.truck": 0.055, "vehicle.motorcycle": 0.01, "vehicle.trailer": 0.013, "vehicle.construction": 0.007}
-_BULKY = {"dumpster": 3.0, "box_pile": 2.0, "pallets": 2.0, "rocks": 1.0, "shrub": 1.5, "hedge": 1.0, "fence_segment": 1.0, "cabinet": 1.0, "big_sign": 1.0,
-          "shopping_cart": 1.0, "bus_shelter": 0.6, "scaffold": 0.4, "tent": 0.5}
-_SQUARE = {"bench": 3.0, "planter": 3.0, "bollard": 2.0, "statue": 0.6, "advertising_column": 0.8, "parasol": 1.5, "tent": 0.5, "bin": 2.0, "bike_rack": 1.0,
-           "shrub": 1.5, "sign_post": 1.0}
+_PARKED = {"vehicle.car": 0.895, "vehicle.truck": 0.055, "vehicle.motorcycle": 0.01, "vehicle.trailer": 0.03, "vehicle.construction": 0.007}
+_BULKY = {"dumpster": 3.0, "box_pile": 2.0, "pallets": 2.0, "rocks": 1.0, "shrub": 1.5, "hedge": 1.0, "fence_segment": 1.0, "cabinet": 1.0,
+          "big_sign": 1.0, "shopping_cart": 1.0, "bus_shelter": 0.6, "scaffold": 0.4, "tent": 0.5}
+_SQUARE = {"bench": 3.0, "planter": 3.0, "bollard": 2.0, "statue": 0.6, "advertising_column": 0.8, "parasol": 1.5, "tent": 0.5,
+           "bin": 2.0, "bike_rack": 1.0,  "shrub": 1.5, "sign_post": 1.0}
+_GREEN = {"bench": 2.0, "grass_tuft": 4.0, "rocks": 2.0, "statue": 0.4, "bin": 1.0, "sign_post": 1.0, "tent": 0.4}
 
 
 def car_park(site: Site, lot: Lot) -> None:
@@ -83,7 +84,8 @@ def yard(site: Site, lot: Lot) -> None:
     for _ in many(rng, 3, 8):
         category = choose(rng, {"vehicle.trailer": 0.4, "vehicle.truck": 0.27, "vehicle.car": 0.21, "vehicle.construction": 0.12})
         xy = lot.xy(span(rng, -0.45, 0.45) * lot.width_m, span(rng, 5, 15))
-        site.stand(category, xy, lot.yaw + np.pi / 2 * choose(rng, {0: 0.2, 1: 0.4, 3: 0.4}) + float(rng.normal(0, 0.06)), 0.35)
+        turn = np.pi / 2 * choose(rng, {0: 0.2, 1: 0.4, 3: 0.4}) + float(rng.normal(0, 0.06))
+        site.stand(category, xy, lot.yaw + turn, 0.35)
     scatter(site, lot, _BULKY, 5, (2.0, 18.0))
     front_border(site, lot, {"fence": 0.7, "wall": 0.15, "": 0.15}, 4.0)
     people(site, lot, 0.4, 12.0)
@@ -112,7 +114,7 @@ def park(site: Site, lot: Lot) -> None:
     for _ in many(rng, 4, 12):
         site.put(shrub(rng, span(rng, 0.7, 2.6)), lot.xy(span(rng, -w, w), span(rng, 0.8, d)), site.any_yaw(), 0.2)
     _arc(site, lot)
-    scatter(site, lot, {"bench": 2, "grass_tuft": 4, "rocks": 2, "statue": 0.4, "bin": 1, "sign_post": 1, "tent": 0.4}, int(rng.integers(4, 10)), (1.0, d))
+    scatter(site, lot, _GREEN, int(rng.integers(4, 10)), (1.0, d))
     seat(site, lot.xy(span(rng, -w, w), span(rng, 1.5, 6)), lot.yaw - np.pi / 2)
     people(site, lot, 1.2, d)
 

@@ -13,7 +13,8 @@ from fusion.simulate.world.site import Pool
 from fusion.simulate.world.traffic import DT_S
 from fusion.simulate.world.warp import Warp
 
-_WHO = {"human.pedestrian.adult": 0.9, "human.pedestrian.child": 0.05, "human.pedestrian.construction_worker": 0.035, "human.pedestrian.police_officer": 0.015}
+_WHO = {"human.pedestrian.adult": 0.9, "human.pedestrian.child": 0.05,
+        "human.pedestrian.construction_worker": 0.035, "human.pedestrian.police_officer": 0.015}
 _DENSITY = {"downtown": 1.0, "residential": 0.45, "commercial": 0.5, "construction": 0.75, "park": 0.9, "industrial": 0.3}
 """Groups per 15 m of sidewalk."""
 
@@ -29,9 +30,10 @@ def crossing_people(plan: Plan, warp: Warp, pool: Pool, ego: Route, duration_s: 
             at = other.at + sign * (other.edge_m(sign) + 3.1)
             if not there or np.hypot(*(seen - warp.xy(street.uv(at, 0.0))).T).min() > 60:
                 continue
-            green = (CYCLE_S / 2 if axis == 0 else 0.0) - junction.offset_s
+            begin, green = GREEN_S[1 - axis]
+            begin -= junction.offset_s
             for member in range(choose(rng, {0: 0.36, 1: 0.25, 2: 0.19, 3: 0.12, 4: 0.08})):
-                start = green + CYCLE_S * np.round((span(rng, -6, duration_s) - green) / CYCLE_S) + span(rng, 0.5, GREEN_S * 0.4)
+                start = begin + CYCLE_S * np.round((span(rng, -6, duration_s) - begin) / CYCLE_S) + span(rng, 0.5, green * 0.45)
                 uv, speed = _crossing(street, at, sign, member, rng), span(rng, 1.0, 1.8)
                 times = np.array([-WARM_S - 1, start, *(start + np.cumsum(np.hypot(*np.diff(uv, axis=0).T)) / speed)])
                 out.append(walk(pool.shape(choose(rng, _WHO), "moves"), warp, np.concatenate([uv[:1], uv]), times, duration_s, 1000 + len(out)))
@@ -68,7 +70,8 @@ def sidewalk_people(plan: Plan, warp: Warp, pool: Pool, ego_xy: np.ndarray, dura
                     shape = pool.shape(choose(rng, _WHO), "rests" if stands else "moves")
                     reach = 0.0 if stands else _free_way(plan, street, begin, way, speed * (duration_s + WARM_S))
                     places = begin + way * np.linspace(0, reach, max(2, int(reach / 3)))
-                    mover = walk(shape, warp, street.uv(places, across), np.linspace(-WARM_S, -WARM_S + max(reach, 0.1) / speed, len(places)), duration_s, 5000 + len(out))
+                    times = np.linspace(-WARM_S, -WARM_S + max(reach, 0.1) / speed, len(places))
+                    mover = walk(shape, warp, street.uv(places, across), times, duration_s, 5000 + len(out))
                     out.append(mover if not stands else Mover(shape=shape, times_s=mover.times_s[[0, -1]], group=mover.group,
                                                               poses=np.column_stack([mover.poses[[0, -1], :2], np.full(2, span(rng, -3.1, 3.1))])))
     return out

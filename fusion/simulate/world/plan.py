@@ -155,24 +155,19 @@ def make_plan(character: Character, rng: np.random.Generator) -> Plan:
 
 
 CYCLE_S = 44.0
-GREEN_S = 17.0
-"""A junction's cycle: u green, 5 s red, v green, 5 s red."""
-
-
-def red(junction: Junction, axis: int, t_s: float) -> bool:
-    """Whether traffic along an axis has to stop; the end of green counts as red, as a yellow light does."""
-    phase = (t_s + junction.offset_s + (0.0 if axis == 0 else CYCLE_S / 2)) % CYCLE_S
-    return phase > GREEN_S
+GREEN_S = ((0.0, 23.0), (27.0, 13.0))
+"""A junction's cycle: when green begins for traffic along u and along v, and how long it lasts (the end of green is what a yellow light is)."""
 
 
 def _street(axis: int, at: float, character: Character, wide: bool, rng: np.random.Generator, lo: float = -FAR_M, hi: float = FAR_M) -> Street:
     count = int(rng.choice([2, 3])) if wide else 1
     lanes = (count, count) if rng.random() < 0.8 else (count, count + (1 if count < 3 else 0))
     chance = {"downtown": 0.75, "residential": 0.75, "commercial": 0.25, "construction": 0.6, "park": 0.7, "industrial": 0.5}[character]
+    green = 0.6 if character in ("residential", "park", "commercial") else 0.25
     parking = (bool(rng.random() < chance), bool(rng.random() < chance))
     return Street(axis=axis, at=at, lo=lo, hi=hi, lanes=lanes, lane_m=float(rng.uniform(3.1, 3.6)), parking=parking,
                   median_m=float(rng.uniform(1.4, 4.0)) if wide and rng.random() < 0.55 else 0.0,
-                  verge_m=float(rng.uniform(0.9, 2.2)) if rng.random() < (0.6 if character in ("residential", "park", "commercial") else 0.25) else 0.0,
+                  verge_m=float(rng.uniform(0.9, 2.2)) if rng.random() < green else 0.0,
                   walk_m=float(rng.uniform(3.0, 5.5) if character == "downtown" else rng.uniform(1.7, 3.2)))
 
 

@@ -54,7 +54,8 @@ def tree(rng: np.random.Generator) -> Mesh:
         for _ in range(10):
             angle, z = rng.uniform(0, 2 * np.pi), rng.uniform(clear, height)
             reach = rng.uniform(0.4, 1.0) * wide
-            parts.append(_stick((0, 0, float(z - reach * 0.6)), (float(np.cos(angle) * reach), float(np.sin(angle) * reach), float(z + 0.4)), trunk * 0.25, bark))
+            twig = (float(np.cos(angle) * reach), float(np.sin(angle) * reach), float(z + 0.4))
+            parts.append(_stick((0, 0, float(z - reach * 0.6)), twig, trunk * 0.25, bark))
         return join(parts)
     for _ in range(int(rng.integers(5, 9)) if habit != "young" else 2):
         angle, out, z = rng.uniform(0, 2 * np.pi), wide * np.sqrt(rng.random()) * 0.75, clear + crown * rng.uniform(0.15, 0.85)
@@ -71,7 +72,8 @@ def shrub(rng: np.random.Generator, size_m: float) -> Mesh:
     for _ in range(int(rng.integers(1, 4))):
         r = size_m / 2 * float(rng.uniform(0.5, 1.0))
         x, y = rng.uniform(-0.3, 0.3, 2) * size_m
-        parts.append(blob((r, r * float(rng.uniform(0.6, 1.2)), r * float(rng.uniform(0.6, 1.3))), (float(x), float(y), r * 0.6), rng, albedo=leaf, crumple=0.28))
+        radii = (r, r * float(rng.uniform(0.6, 1.2)), r * float(rng.uniform(0.6, 1.3)))
+        parts.append(blob(radii, (float(x), float(y), r * 0.6), rng, albedo=leaf, crumple=0.28))
     return join(parts)
 
 
@@ -107,7 +109,7 @@ def tufts(xyz: np.ndarray, rng: np.random.Generator) -> Mesh:
         top = np.column_stack([rng.normal(0, 0.05, (n, 2)), height])
         parts.append(np.stack([xyz - d, xyz + d, xyz + top], axis=1).reshape(-1, 3))
     points = np.concatenate(parts)
-    colour = np.repeat(np.tile(np.column_stack([rng.uniform(0.07, 0.2, n), rng.uniform(0.12, 0.2, n), rng.uniform(0.03, 0.07, n)]), (2, 1)), 1, axis=0)
+    colour = np.tile(np.column_stack([rng.uniform(0.07, 0.2, n), rng.uniform(0.12, 0.2, n), rng.uniform(0.03, 0.07, n)]), (2, 1))
     return Mesh.of(points, np.arange(len(points)).reshape(-1, 3), Material.GRASS, colour)
 
 

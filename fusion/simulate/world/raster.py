@@ -24,7 +24,7 @@ class Frame:
     def fill(self, image: np.ndarray, polygons: list[np.ndarray], value: int) -> None:
         """Paint global polygons, each `(N, 2)`, one by one (overlaps stay painted)."""
         for polygon in polygons:
-            cv2.fillPoly(image, [np.round(self.pixels(polygon) * 16).astype(np.int32)], value, shift=4)
+            cv2.fillPoly(image, [np.round(self.pixels(polygon) * 16).astype(np.int32)], value, shift=4)  # type: ignore[call-overload]
 
     def read(self, image: np.ndarray, xy: np.ndarray) -> np.ndarray:
         """Bilinear value at `(..., 2)` places, held at the border; float64 `(...)`."""

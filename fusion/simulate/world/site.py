@@ -71,7 +71,8 @@ def _is_in(shape: Shape, state: str) -> bool:
     if shape.category.startswith("human"):
         sits = shape.resting == "pedestrian.sitting_lying_down"
         return {"moves": len(shape.meshes) > 1, "rests": len(shape.meshes) == 1 and not sits, "sits": sits}[state]
-    return shape.resting not in ("cycle.with_rider", "cycle.without_rider") or shape.resting == {"moves": "cycle.with_rider"}.get(state, "cycle.without_rider")
+    rider = {"moves": "cycle.with_rider"}.get(state, "cycle.without_rider")
+    return not shape.resting.startswith("cycle") or shape.resting == rider
 
 
 @dataclass
@@ -140,11 +141,14 @@ class Site:
         return True
 
     def tree(self, xy: np.ndarray) -> bool:
-        """A tree where its trunk has room; crowns may hang over anything."""
-        if not self.free(xy, 0.0, 0.9, 0.9):
+        """A tree where what it has below 2.3 m has room; higher up its crown may hang over anything."""
+        mesh = self.pool.tree()
+        low = mesh.vertices[mesh.vertices[:, 2] < 2.3, :2]
+        side = 2 * max(float(np.hypot(*low.T).max()), 0.25)
+        if self.near(xy) > REACH_M or not self.free(xy, 0.0, side + 0.3, side + 0.3):
             return False
-        self.take(xy, 0.0, 0.5, 0.5)
-        return self.put(self.pool.tree(), xy, span(self.rng, 0, 6.28))
+        self.take(xy, 0.0, side, side)
+        return self.put(mesh, xy, span(self.rng, 0, 6.28))
 
     def stand(self, category: str, xy: np.ndarray, yaw: float, clear_m: float | None = 0.2, shape: Shape | None = None, state: str = "rests") -> bool:
         """Place a labelled thing that does not move, if there is room (`clear_m` around it, None for anywhere); vehicles count as parked."""

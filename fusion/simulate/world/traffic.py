@@ -18,9 +18,9 @@ MAX_THRUST_MPS2 = 2.0
 @jit
 def _advance(way: np.ndarray, speed: np.ndarray, wish: np.ndarray, half: np.ndarray, path: np.ndarray, first: np.ndarray, count: np.ndarray,
              stops: np.ndarray, stop_first: np.ndarray, stop_count: np.ndarray, walkers: np.ndarray, steps: int, begin_s: float, dt: float,
-             step_m: float, cycle_s: float, green_s: float, max_brake: float, max_thrust: float) -> np.ndarray:
+             step_m: float, cycle_s: float, max_brake: float, max_thrust: float) -> np.ndarray:
     """(N,) way and speed at the start -> (steps, N) way. `half` (N, 2) half length, width; `path` rows x y yaw limit of all routes;
-    `stops` rows way, offset of the light's cycle; `walkers` (W, steps, 2) places of people, nan where absent."""
+    `stops` rows way, offset of the light's cycle, length of green; `walkers` (W, steps, 2) places of people, nan where absent."""
     n = len(way)
     out = np.zeros((steps, n))
     where = np.zeros((n, 3))
@@ -71,12 +71,12 @@ def _advance(way: np.ndarray, speed: np.ndarray, wish: np.ndarray, half: np.ndar
             for q in range(stop_first[i], stop_first[i] + stop_count[i]):
                 room = stops[q, 0] - front
                 phase = (t + stops[q, 1]) % cycle_s
-                if phase > green_s and room > -0.5 and room < look and (v * v < 2 * 3.5 * max(room, 0.1) or v < 1.0) and room + 1.5 < gap:
+                if phase > stops[q, 2] and room > -0.5 and room < look and (v * v < 2 * 3.5 * max(room, 0.1) or v < 1.0) and room + 1.5 < gap:
                     gap, lead = room + 1.5, 0.0
             k = min(int((way[i] + v * 0.4) / step_m), count[i] - 1)
             goal = max(0.05, min(wish[i], path[first[i] + k, 3]))
             safe = 2.0 + max(0.0, 1.3 * v + v * (v - lead) / (2 * np.sqrt(1.6 * 2.5)))
-            push[i] = 1.6 * (1 - (v / goal) ** 4 - (safe / max(gap, 0.1)) ** 2)
+            push[i] = 1.6 * (1 - (v / goal) ** 4 - (safe / max(gap, 0.1)) ** 2) if wish[i] > 0 else -max_brake
         for i in range(n):
             a = min(max_thrust, max(-max_brake, push[i]))
             v = max(0.0, speed[i] + a * dt)
@@ -109,13 +109,14 @@ def simulate(plan: Plan, routes: Sequence[Route], half_lw: np.ndarray, start_m: 
     for route in routes:
         for at, index, axis in route.stops:
             junction = plan.junctions[int(index)]
-            rows.append((at, junction.offset_s + (0.0 if axis == 0 else CYCLE_S / 2)))
+            begin, length = GREEN_S[int(axis)]
+            rows.append((at, junction.offset_s - begin, length))
         stop_count.append(len(route.stops))
     counts = np.array(stop_count)
     stop_first = np.concatenate([[0], np.cumsum(counts)[:-1]])
     way = _advance(start_m.astype(np.float64).copy(), 0.8 * wish_mps, wish_mps.astype(np.float64), half_lw.astype(np.float64), path, first, count,
-                   np.array(rows, np.float64).reshape(-1, 2), stop_first, counts, walkers.astype(np.float64), steps, begin_s, DT_S, STEP_M,
-                   CYCLE_S, GREEN_S, MAX_BRAKE_MPS2, MAX_THRUST_MPS2)
+                   np.array(rows, np.float64).reshape(-1, 3), stop_first, counts, walkers.astype(np.float64), steps, begin_s, DT_S, STEP_M,
+                   CYCLE_S, MAX_BRAKE_MPS2, MAX_THRUST_MPS2)
     return way
 
 

@@ -17,8 +17,8 @@ from fusion.simulate.world.site import Pool
 from fusion.simulate.world.traffic import DT_S, along, simulate
 from fusion.simulate.world.warp import Warp
 
-_MIX = {"vehicle.car": 0.70, "vehicle.truck": 0.08, "vehicle.bus.rigid": 0.05, "vehicle.bus.bendy": 0.015, "vehicle.motorcycle": 0.05, "vehicle.bicycle": 0.06,
-        "vehicle.construction": 0.015, "vehicle.trailer": 0.03}
+_MIX = {"vehicle.car": 0.70, "vehicle.truck": 0.09, "vehicle.bus.rigid": 0.05, "vehicle.bus.bendy": 0.015, "vehicle.motorcycle": 0.045,
+        "vehicle.bicycle": 0.06, "vehicle.construction": 0.015, "vehicle.trailer": 0.045}
 """Shares of what drives; a trailer comes with a truck in front."""
 
 
@@ -109,12 +109,15 @@ def _vehicle(plan: Plan, warp: Warp, pool: Pool, street: int, direction: int, la
     category = choose(rng, _MIX)
     lanes = plan.streets[street].lanes[int(direction > 0)]
     lane_m = plan.streets[street].lane_m
+    beside = plan.streets[street].parking[int((direction < 0) == (plan.streets[street].axis == 0))]
+    if category == "vehicle.bicycle" and beside and maybe(rng, 0.5):
+        category = "vehicle.car"
     trailer = pool.shape("vehicle.trailer") if category == "vehicle.trailer" else None
     shape = pool.shape("vehicle.truck" if trailer is not None else category, "moves" if category in ("vehicle.bicycle", "vehicle.motorcycle") else "")
     length, width = float(shape.size_lwh[0]), float(shape.size_lwh[1])
     if trailer is not None:
         length, width = length + 0.8 + float(trailer.size_lwh[0]), max(width, float(trailer.size_lwh[1]))
-    shift = lane_m / 2 - 0.7 if category == "vehicle.bicycle" and lane == lanes - 1 else 0.0
+    shift = lane_m / 2 - (0.7 if beside else 0.05) if category == "vehicle.bicycle" and lane == lanes - 1 else 0.0
     route = drive_route(plan, warp, street, direction, lane, at, 430.0, rng, ["straight"] * 9 if length > 9 else None, shift)
     slow = {"vehicle.bicycle": (3.2, 6.0), "vehicle.construction": (3.0, 6.0)}.get(category, (6.0, 12.5))
     return _Vehicle(shape=shape, route=route, start_m=length / 2 + 1, wish_mps=span(rng, *slow), half_lw=(length / 2, width / 2), trailer=trailer)

@@ -37,7 +37,8 @@ class Warp:
         u, v = uv[..., 0], uv[..., 1]
         p = u + self.bend_m[0] * np.sin(v / self.length_m[0] + self.phase_rad[0])
         q = v + self.bend_m[1] * np.sin(u / self.length_m[1] + self.phase_rad[1])
-        return self._turn(p, q) + np.array(self.offset_xy)
+        placed: np.ndarray = self._turn(p, q) + np.array(self.offset_xy)
+        return placed
 
     def direction(self, uv: np.ndarray, along: np.ndarray) -> np.ndarray:
         """`(..., 2)` unit vectors on the ground of plan directions `along` at `uv`."""

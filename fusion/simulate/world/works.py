@@ -14,7 +14,8 @@ from fusion.simulate.world.roadside import Roadside
 from fusion.simulate.world.site import Site
 
 _WORKER = "human.pedestrian.construction_worker"
-_STOCK = {"pallets": 3.0, "box_pile": 2.0, "soil_heap": 2.0, "dumpster": 2.0, "scaffold": 1.5, "fence_segment": 2.0, "ladder": 0.5, "rocks": 1.0, "cabinet": 0.5}
+_STOCK = {"pallets": 3.0, "box_pile": 2.0, "soil_heap": 2.0, "dumpster": 2.0, "scaffold": 1.5, "fence_segment": 2.0,
+          "ladder": 0.5, "rocks": 1.0, "cabinet": 0.5}
 
 
 def building_site(site: Site, lot: Lot) -> None:
@@ -65,7 +66,7 @@ def work_zone(side: Roadside, start: float) -> None:
     length, parking = span(rng, 14, 40), street.parking[int(side.sign > 0)]
     inner = street.edge_m(side.sign) - (PARKING_M if parking else -0.6) + 0.25
     outer = street.edge_m(side.sign) + 0.5
-    barriers = maybe(rng, 0.55)
+    barriers = maybe(rng, 0.65)
     for at in np.arange(start, start + length, 2.9 if barriers else span(rng, 1.8, 3.5)):
         if not side.clear(float(at), 7):
             continue
@@ -83,7 +84,8 @@ def work_zone(side: Roadside, start: float) -> None:
     for at in (middle - length / 4, middle + length / 4):
         shape = site.pool.shape(choose(rng, {"vehicle.construction": 0.65, "vehicle.truck": 0.35}))
         if parking:
-            site.stand(shape.category, side.xy(at, inner + 0.5 + float(shape.size_lwh[1]) / 2), side.yaw(at) + (0 if maybe(rng, 0.7) else np.pi), 0.1, shape)
+            turn = 0.0 if maybe(rng, 0.7) else np.pi
+            site.stand(shape.category, side.xy(at, inner + 0.5 + float(shape.size_lwh[1]) / 2), side.yaw(at) + turn, 0.1, shape)
     for _ in many(rng, 1, 4):
         site.stand(_WORKER, side.xy(start + span(rng, 0, length), outer + span(rng, -1.2, 1.2)), site.any_yaw(), state="")
     for _ in range(2):
