@@ -93,14 +93,19 @@ class TrainDataset(Dataset[TrainBatch]):
         """Reads all ground truth once and, if pasting is on, all clouds.
 
         Raises:
-            UserError: the source holds no annotated sample.
+            UserError: the source holds no annotated sample, or the model a class that the source does not know.
         """
         self._source, self._model, self._train = source, model, train
+        self._classes = model.network.classes
         tokens = [token for scene in source.scenes() for token in source.tokens(scene)]
         truths = [(token, source.ground_truth(token)) for token in tokens]
         self._samples = [(token, self._teachable(truth)) for token, truth in truths if truth is not None]
         if not self._samples:
             raise UserError(f"training data: none of {len(tokens)} samples has annotations; choose a version with annotations")
+        known = next(truth.classes for _, truth in truths if truth is not None)
+        for name in self._classes:
+            if name not in known:
+                raise UserError(f"model.network.classes: {name!r}: not a class of this data set; expected some of {list(known)}")
         self._converted: dict[int, SensorBatch] = {}
         self._bank = ObjectBank()
         if train.augment.paste and train.augment.paste_probability > 0:
@@ -140,7 +145,7 @@ class TrainDataset(Dataset[TrainBatch]):
         return sensors
 
     def _teachable(self, truth: GroundTruth) -> GroundTruth:
-        return truth.select((truth.num_points >= self._train.min_points) | (truth.num_points < 0))
+        return truth.select((truth.num_points >= self._train.min_points) | (truth.num_points < 0)).in_classes(self._classes)
 
     def _fill_bank(self, token: str, truth: GroundTruth) -> None:
         readings = self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=False)

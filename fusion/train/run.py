@@ -84,8 +84,8 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         raise UserError(f"--resume: {last} does not exist; start without --resume, or give the --out of an earlier run")
     if devices < 1 or (torch.cuda.is_available() and devices > torch.cuda.device_count()):
         raise UserError(f"--devices {devices}: expected 1 to {max(torch.cuda.device_count(), 1)}")
-    out.mkdir(parents=True, exist_ok=True)
     module = TrainModule(recipe, TrainDataset(source, recipe.model, config))
+    out.mkdir(parents=True, exist_ok=True)
     ema = EmaCallback(config.ema_decay) if config.ema_decay > 0 else None
     export = ExportCallback(out / MODEL_FILE, recipe, ema)
     # The resume file has one owner: it is replaced after every epoch, and exactly one exists.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -127,6 +127,12 @@ class GroundTruth:
             tokens=tuple(self.tokens[i] for i in index) if self.tokens else (), classes=self.classes,
             num_radar_pts=None if self.num_radar_pts is None else self.num_radar_pts[index],
         )
+
+    def in_classes(self, classes: tuple[str, ...]) -> GroundTruth:
+        """The boxes of the given classes, labelled by their place in `classes`; boxes of other classes are left out."""
+        place = {name: index for index, name in enumerate(classes)}
+        labels = np.array([place.get(name, -1) for name in self.classes], np.int64)[self.labels]
+        return replace(self, labels=np.maximum(labels, 0), classes=classes).select(labels >= 0)
 
     @classmethod
     def example(cls) -> GroundTruth:

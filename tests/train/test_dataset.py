@@ -3,9 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from synthetic import SyntheticSource, tiny_recipe
 
+from fusion.errors import UserError
 from fusion.train.config import SensorDropoutConfig
 from fusion.train.dataset import TrainDataset, collate, drop_sensors
 from fusion.train.sample_key import SampleKey
@@ -58,3 +60,14 @@ def test_boxes_that_the_official_score_counts_are_taught() -> None:
     truth = TrainDataset(Counted(), recipe.model, recipe.train)[SampleKey(0, 0, 0)].truth[0]
     assert truth.num_lidar_pts.tolist() == [3, 0, -1]  # by LiDAR, by radar alone, unknown; not the one that nothing hits
     assert truth.num_points.tolist() == [3, 2, -1]
+
+
+def test_a_model_of_other_classes_learns_its_own_labels() -> None:
+    recipe = tiny_recipe()
+    model = replace(recipe.model, network=replace(recipe.model.network, classes=("pedestrian", "bus")))
+    data = TrainDataset(SyntheticSource(), model, recipe.train)
+    assert [labels.tolist() for labels in data.labels] == [[], [], [0], []]  # cars are not its business
+    assert data[SampleKey(0, 0, 2)].truth[0].classes == ("pedestrian", "bus")
+    unknown = replace(model, network=replace(model.network, classes=("car", "tram")))
+    with pytest.raises(UserError, match=r"model.network.classes: 'tram': not a class of this data set; expected some of \['car', "):
+        TrainDataset(SyntheticSource(), unknown, recipe.train)
