@@ -52,11 +52,11 @@ def _smooth(values: np.ndarray, width: int) -> np.ndarray:
 def ego_body() -> Mesh:
     """Roof, pillars' tops, roof bars with the cameras' housings, and the bonnet's tip, in the ego frame (rear axle, x forward)."""
     dark, white = (0.03, 0.03, 0.03), (0.6, 0.6, 0.6)
-    outline = np.array([[-0.72, 0.9], [-0.62, 1.25], [-0.25, 1.44], [0.25, 1.48],
-                        [0.9, 1.5], [1.3, 1.5], [1.55, 1.45], [1.85, 1.36], [2.4, 1.06], [2.35, 0.9]])
-    cabin = extruded(outline, 1.62, Material.PAINT, white, top_width_m=1.28)
-    bonnet = extruded(np.array([[2.2, 0.6], [2.2, 1.08], [2.6, 1.03], [2.9, 0.9], [3.1, 0.72], [3.15, 0.6]]), 1.5, Material.PAINT, white)
+    outline = np.array([[-0.72, 0.9], [-0.62, 1.2], [-0.12, 1.40], [0.3, 1.48], [1.2, 1.5],
+                        [1.7, 1.46], [2.02, 1.37], [2.75, 0.98], [2.7, 0.9]])
+    cabin = extruded(outline, 1.62, Material.PAINT, white, top_width_m=1.12)
+    bonnet = extruded(np.array([[2.6, 0.6], [2.65, 1.06], [2.8, 1.03], [3.1, 0.72], [3.15, 0.6]]), 1.3, Material.PAINT, white)
     lower = box((3.85, 1.72, 0.6), Material.PAINT, white, (1.2, 0, 0.62))
-    bars = [box((0.06, 1.2, 0.05), Material.METAL, dark, (x, 0, 1.53)) for x in (0.35, 1.45)]
+    bars = [box((0.06, 1.04, 0.03), Material.METAL, dark, (x, 0, 1.505)) for x in (0.35, 1.45)]
     foot = box((0.26, 0.26, 0.2), Material.METAL, dark, (0.95, 0, 1.62))
     return join([cabin, bonnet, lower, *bars, foot])

@@ -25,7 +25,7 @@ def car_park(site: Site, lot: Lot) -> None:
     rng = site.rng
     front = lot.depth_m - 1.0 if lot.kind == "parking" else 17.0
     _rows(site, lot, 1.4, front, span(rng, 0.15, 0.65))
-    front_border(site, lot, {"hedge": 0.2, "wall": 0.15, "fence": 0.1, "rail": 0.1, "": 0.45}, 3.7)
+    front_border(site, lot, {"hedge": 0.25, "wall": 0.2, "fence": 0.25, "rail": 0.1, "": 0.2}, 3.7)
     w = lot.width_m / 2
     for x in np.arange(-w + 2, w - 1, span(rng, 6, 12)):
         site.tree(lot.xy(float(x), 0.55))
@@ -108,7 +108,7 @@ def park(site: Site, lot: Lot) -> None:
     """Grass, trees, bushes, benches, a wall or a hedge along the street."""
     rng = site.rng
     w, d = lot.width_m / 2, lot.depth_m
-    front_border(site, lot, {"wall": 0.4, "fence": 0.15, "hedge": 0.15, "rail": 0.05, "": 0.25}, 1.2)
+    front_border(site, lot, {"wall": 0.4, "fence": 0.25, "hedge": 0.2, "rail": 0.05, "": 0.1}, 1.2)
     for _ in range(int(lot.width_m * d / 75)):
         site.tree(lot.xy(span(rng, -w, w), span(rng, 1.2, d)))
     for _ in many(rng, 4, 12):

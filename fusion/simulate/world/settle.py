@@ -70,7 +70,7 @@ def _garden(site: Site, lot: Lot) -> None:
     if lot.drive_m is not None and maybe(rng, 0.6):
         nose = np.pi / 2 if maybe(rng, 0.4) else -np.pi / 2
         site.stand("vehicle.car" if maybe(rng, 0.93) else "vehicle.truck", lot.xy(lot.drive_m, span(rng, 3.2, 4.6)), lot.yaw + nose)
-    front_border(site, lot, {"hedge": 0.27, "wall": 0.16, "fence": 0.22, "boards": 0.1, "": 0.25}, 2.0 if lot.drive_m is not None else 0.8)
+    front_border(site, lot, {"hedge": 0.29, "wall": 0.18, "fence": 0.26, "boards": 0.12, "": 0.15}, 2.0 if lot.drive_m is not None else 0.8)
     side = choose(rng, {"hedge": 0.2, "fence": 0.2, "boards": 0.2, "": 0.4})
     if side:
         lot_border(site, lot, (w - 0.1, 1.2), (w - 0.1, d - 0.5), side)
