@@ -13,7 +13,8 @@ from fusion.train.sample_key import SampleKey
 def balanced_counts(labels: Sequence[np.ndarray], classes: int) -> np.ndarray:
     """How often each sample is to be drawn per epoch, on average, so that all classes present are drawn alike.
 
-    Every class gets the same share of the draws and spreads it evenly over the samples that hold it.
+    Every class gets the same share of the draws and spreads it evenly over the samples that hold it; an epoch has as many draws as
+    there are samples.
 
     Args:
         labels: per sample, the class indices of its boxes.
@@ -29,7 +30,7 @@ def balanced_counts(labels: Sequence[np.ndarray], classes: int) -> np.ndarray:
     present = per_class > 0
     if not present.any():
         return np.ones(len(labels))
-    share = per_class.sum() / present.sum()
+    share = len(labels) / present.sum()
     return np.asarray((holds[:, present] * (share / per_class[present])).sum(axis=1), np.float64)
 
 
