@@ -30,7 +30,7 @@ _MEAN_GREY = {"day": 120.0, "night": 56.0, "rain": 116.0, "fog": 122.0}
 _WARMTH = np.array([1.01, 1.0, 0.97])
 """White balance of nuScenes' cameras: grey is a little warm."""
 
-_SHUTTER_S = {"day": 0.003, "night": 0.010, "rain": 0.005, "fog": 0.004}
+_SHUTTER_S = {"day": 0.0018, "night": 0.008, "rain": 0.003, "fog": 0.0025}
 _NOISE = {"day": 0.9, "night": 2.6, "rain": 1.3, "fog": 1.1}
 _LAMPS = {"day": 0.25, "night": 1.0, "rain": 0.6, "fog": 0.6}
 

@@ -94,6 +94,8 @@ def develop(image: np.ndarray, how: Development) -> np.ndarray:
     result = np.empty((*image.shape[:2], 3), np.uint8)
     _develop(image, np.ascontiguousarray(glare, np.float32), how.gain_rgb.astype(np.float32), np.float32(how.glare), np.float32(how.vignette),
              np.float32(how.noise), np.float32(how.saturation), np.float32(how.softness), np.uint32(how.seed), _tone_table(), result)
+    if how.softness > 0.2:  # demosaicing and JPEG spread noise and edges alike over neighbours
+        result = np.asarray(cv2.GaussianBlur(result, (3, 3), 0.6))
     return result
 
 

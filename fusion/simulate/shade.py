@@ -51,8 +51,9 @@ def shade(faces: Faces, posed: Posed, view: View, weather: Weather, shadow: Shad
     owner_up = posed.owner_T_origin[:, 2, :].astype(np.float32)
     origin_T_owner = posed.origin_T_owner[:, :3].astype(np.float32)
     _shade(faces.normal, faces.material, faces.owner, origin_T_owner, owner_up, origin_T_view, np.array(view.lens, np.float32), light,
-           weather.name == "night", np.float32(weather.extinction_per_m), np.float32(weather.clouds), wet, clouds, shadow.nearness, shadow.map_T_origin,
-           ground.cells, ground.low_xy, half_height_m, lamps_on, _GLOSS, _GLOW, _GLOW_RGB, _SOFT, _METAL, nearness, face, samples, image)
+           weather.name == "night", np.float32(weather.extinction_per_m), np.float32(weather.clouds), wet, clouds, shadow.nearness,
+           shadow.map_T_origin, ground.cells, ground.low_xy, half_height_m, lamps_on, _GLOSS, _GLOW, _GLOW_RGB, _SOFT, _METAL, nearness, face,
+           samples, image)
 
 
 @fast_kernel
@@ -130,8 +131,8 @@ def _ground(cells: np.ndarray, low: np.ndarray, x: Scalar, y: Scalar, channels: 
 @fast_kernel
 def _shade(normal: np.ndarray, material: np.ndarray, owner: np.ndarray, origin_T_owner: np.ndarray, owner_up: np.ndarray,
            origin_T_view: np.ndarray, lens: np.ndarray, light: np.ndarray, night: bool, extinction: Scalar, cover: Scalar, wet: Scalar,
-           clouds: np.ndarray, shadow: np.ndarray, map_T_origin: np.ndarray, cells: np.ndarray, low_xy: np.ndarray, half_height: np.ndarray, lamps_on: np.ndarray,
-           gloss_of: np.ndarray, glow_of: np.ndarray, glow_rgb: np.ndarray, soft_of: np.ndarray, metal_of: np.ndarray,
+           clouds: np.ndarray, shadow: np.ndarray, map_T_origin: np.ndarray, cells: np.ndarray, low_xy: np.ndarray, half_height: np.ndarray,
+           lamps_on: np.ndarray, gloss_of: np.ndarray, glow_of: np.ndarray, glow_rgb: np.ndarray, soft_of: np.ndarray, metal_of: np.ndarray,
            nearness: np.ndarray, face: np.ndarray, samples: int, image: np.ndarray) -> None:
     height, width = face.shape
     one, zero = np.float32(1), np.float32(0)
