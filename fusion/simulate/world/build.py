@@ -9,7 +9,7 @@ import numpy as np
 from fusion.simulate.mesh import join
 from fusion.simulate.scenery import Scenery, WeatherName
 from fusion.simulate.world.cast_list import reserve, walkable, without_conflicts
-from fusion.simulate.world.draw import choose
+from fusion.simulate.world.draw import choose, maybe
 from fusion.simulate.world.ego import ego_body, ego_track
 from fusion.simulate.world.grass import grass
 from fusion.simulate.world.ground import ground_mesh
@@ -49,9 +49,13 @@ def build_scenery(seed: int, weather: WeatherName, duration_s: float = 20.0) -> 
     offset = rng.uniform(450, 1300, 2)
     warp = Warp.random(rng).shifted((float(offset[0]), float(offset[1])))
     pool = Pool(np.random.default_rng([seed, 2]))
-    route, turn, wish = ego_route(plan, warp, rng)
-    crossers = crossing_people(plan, warp, pool, route, duration_s, rng)
-    times, ego_poses, vehicles = drive(plan, warp, pool, (route, wish), crossers, duration_s, rng)
+    for _ in range(4):  # most scenes in which the ego hardly moves are drawn anew
+        route, turn, wish = ego_route(plan, warp, rng)
+        crossers = crossing_people(plan, warp, pool, route, duration_s, rng)
+        times, ego_poses, vehicles = drive(plan, warp, pool, (route, wish), crossers, duration_s, rng)
+        way = float(np.hypot(*np.diff(ego_poses[:, :2], axis=0).T).sum())
+        if way > 2.0 * duration_s or maybe(rng, 0.3):
+            break
     people = sidewalk_people(plan, warp, pool, ego_poses[:, :2], duration_s, rng)
     lots = make_lots(plan, warp, ego_poses[::5, :2], rng)
     land = make_land(plan, warp, ego_poses[::5, :2], [cover for lot in lots for cover in lot.covers()], rng)
@@ -65,7 +69,6 @@ def build_scenery(seed: int, weather: WeatherName, duration_s: float = 20.0) -> 
     actors = without_conflicts(land, vehicles, people, site.actors, times, ego_poses)
     static = join([ground, *site.meshes, grass(site), markings(plan, warp, land, lots, z_at, rng)])
     drivable = np.isin(land.cover, (int(Cover.ROAD), int(Cover.LOT), int(Cover.DRIVE)))
-    way = float(np.hypot(*np.diff(ego_poses[:, :2], axis=0).T).sum())
     action = "standing" if way < 1 else {"straight": "straight on", "left": "turn left", "right": "turn right"}[turn]
     mask = np.ascontiguousarray(np.where(drivable, 255, 0).astype(np.uint8)[::-1])
     return Scenery(static=static, actors=tuple(actors), ego=ego_track(land, times, ego_poses, rng), ego_body=ego_body(), weather=light,

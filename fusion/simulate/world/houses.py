@@ -24,7 +24,7 @@ def _wall(rng: np.random.Generator) -> tuple[Material, np.ndarray]:
     if kind == "brick":
         return Material.BRICK, np.array([rng.uniform(0.18, 0.38), rng.uniform(0.09, 0.16), rng.uniform(0.06, 0.12)])
     grey = rng.uniform(0.15, 0.7)
-    tint = np.clip(grey * rng.uniform(0.82, 1.12, 3), 0, 0.85)
+    tint = np.clip(grey * np.array([1.03, 1.0, 0.95]) * rng.uniform(0.93, 1.07, 3), 0, 0.85)
     return {"plaster": Material.PLASTER, "concrete": Material.CONCRETE, "metal": Material.METAL}[str(kind)], tint
 
 

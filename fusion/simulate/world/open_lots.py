@@ -12,7 +12,7 @@ from fusion.simulate.world.lots import Lot
 from fusion.simulate.world.plants import shrub
 from fusion.simulate.world.site import Site
 
-_PARKED = {"vehicle.car": 0.895, "vehicle.truck": 0.055, "vehicle.motorcycle": 0.01, "vehicle.trailer": 0.03, "vehicle.construction": 0.007}
+_PARKED = {"vehicle.car": 0.855, "vehicle.truck": 0.08, "vehicle.motorcycle": 0.01, "vehicle.trailer": 0.05, "vehicle.construction": 0.007}
 _BULKY = {"dumpster": 3.0, "box_pile": 2.0, "pallets": 2.0, "rocks": 1.0, "shrub": 1.5, "hedge": 1.0, "fence_segment": 1.0, "cabinet": 1.0,
           "big_sign": 1.0, "shopping_cart": 1.0, "bus_shelter": 0.6, "scaffold": 0.4, "tent": 0.5}
 _SQUARE = {"bench": 3.0, "planter": 3.0, "bollard": 2.0, "statue": 0.6, "advertising_column": 0.8, "parasol": 1.5, "tent": 0.5,
@@ -31,7 +31,7 @@ def car_park(site: Site, lot: Lot) -> None:
         site.tree(lot.xy(float(x), 0.55))
         site.tree(lot.xy(float(x), lot.depth_m - 0.5))
     scatter(site, lot, _BULKY, 2, (2.0, front))
-    people(site, lot, 0.5, front)
+    people(site, lot, 0.35, front)
 
 
 def _rows(site: Site, lot: Lot, y0: float, y1: float, fill: float) -> None:
@@ -101,7 +101,7 @@ def plaza(site: Site, lot: Lot) -> None:
     scatter(site, lot, _SQUARE, int(rng.integers(4, 11)), (0.5, d))
     for _ in range(2):
         seat(site, lot.xy(span(rng, -w, w), span(rng, 1, d)), site.any_yaw())
-    people(site, lot, 3.0, d)
+    people(site, lot, 1.2, d)
 
 
 def park(site: Site, lot: Lot) -> None:
@@ -116,7 +116,7 @@ def park(site: Site, lot: Lot) -> None:
     _arc(site, lot)
     scatter(site, lot, _GREEN, int(rng.integers(4, 10)), (1.0, d))
     seat(site, lot.xy(span(rng, -w, w), span(rng, 1.5, 6)), lot.yaw - np.pi / 2)
-    people(site, lot, 1.2, d)
+    people(site, lot, 0.5, d)
 
 
 def _arc(site: Site, lot: Lot) -> None:

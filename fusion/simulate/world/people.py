@@ -32,7 +32,7 @@ def crossing_people(plan: Plan, warp: Warp, pool: Pool, ego: Route, duration_s: 
                 continue
             begin, green = GREEN_S[1 - axis]
             begin -= junction.offset_s
-            for member in range(choose(rng, {0: 0.36, 1: 0.25, 2: 0.19, 3: 0.12, 4: 0.08})):
+            for member in range(choose(rng, {0: 0.5, 1: 0.23, 2: 0.15, 3: 0.08, 4: 0.04})):
                 start = begin + CYCLE_S * np.round((span(rng, -6, duration_s) - begin) / CYCLE_S) + span(rng, 0.5, green * 0.45)
                 uv, speed = _crossing(street, at, sign, member, rng), span(rng, 1.0, 1.8)
                 times = np.array([-WARM_S - 1, start, *(start + np.cumsum(np.hypot(*np.diff(uv, axis=0).T)) / speed)])
@@ -57,12 +57,14 @@ def sidewalk_people(plan: Plan, warp: Warp, pool: Pool, ego_xy: np.ndarray, dura
         for side in (-1, 1):
             at, base = -260.0, street.edge_m(side) + street.verge_m
             while at < 320:
-                at += float(rng.exponential(15.0)) / density
+                at += float(rng.exponential(18.0)) / density
                 if (not street.lo < at < street.hi or plan.crossed(street, at, 1.5)
                         or np.hypot(*(ego_xy[::4] - warp.xy(street.uv(at, side * base))).T).min() > 58):
                     continue
-                size, stands = choose(rng, {1: 0.6, 2: 0.25, 3: 0.1, 4: 0.05}), maybe(rng, 0.13)
-                speed, way, lane = span(rng, 0.8, 1.8), (1.0, -1.0)[int(rng.integers(2))], span(rng, 0.3, 0.75)
+                size, stands = choose(rng, {1: 0.6, 2: 0.25, 3: 0.1, 4: 0.05}), maybe(rng, 0.1)
+                speed, lane = span(rng, 0.8, 1.8), span(rng, 0.3, 0.75)
+                ahead, back = (_free_way(plan, street, at, w, 50.0) + span(rng, 0, 25) for w in (1.0, -1.0))
+                way = 1.0 if ahead > back else -1.0
                 for member in range(size):
                     beside = street.walk_m * lane + 0.65 * (member - (size - 1) / 2)
                     across = side * (base + float(np.clip(beside, 0.5, max(street.walk_m - 0.3, 0.6))))

@@ -142,14 +142,17 @@ def make_plan(character: Character, rng: np.random.Generator) -> Plan:
             lo = order[0].at
         across.append(_street(1, u, character, rng.random() < 0.25, rng, lo, hi))
     streets = [*along, *across]
-    junctions = []
+    junctions, wave = [], bool(rng.random() < 0.55)
     for i in range(len(along)):
         for j in range(len(along), len(streets)):
             side = streets[j]
             at = streets[i].at
             if side.lo <= at <= side.hi:
                 lit = character not in ("residential",) and rng.random() < 0.75
-                junctions.append(Junction(u=i, v=j, lit=lit, offset_s=float(rng.uniform(0, CYCLE_S)),
+                offset = float(rng.uniform(0, CYCLE_S))
+                if wave and i == 0:  # lights of the main street turn green one after the other
+                    offset = float(rng.uniform(2, 12)) - (side.at + 60) / 8.5 + 10
+                junctions.append(Junction(u=i, v=j, lit=lit, offset_s=offset,
                                           arms=(True, True, side.lo < at, side.hi > at)))
     return Plan(character=character, streets=tuple(streets), junctions=tuple(junctions), blocks=tuple(_blocks(character, order, across, rng)))
 

@@ -69,7 +69,7 @@ def _garden(site: Site, lot: Lot) -> None:
     w, d = lot.width_m / 2, lot.depth_m
     if lot.drive_m is not None and maybe(rng, 0.6):
         nose = np.pi / 2 if maybe(rng, 0.4) else -np.pi / 2
-        site.stand("vehicle.car" if maybe(rng, 0.93) else "vehicle.truck", lot.xy(lot.drive_m, span(rng, 3.2, 4.6)), lot.yaw + nose)
+        site.stand("vehicle.car" if maybe(rng, 0.88) else "vehicle.truck", lot.xy(lot.drive_m, span(rng, 3.2, 4.6)), lot.yaw + nose)
     front_border(site, lot, {"hedge": 0.29, "wall": 0.18, "fence": 0.26, "boards": 0.12, "": 0.15}, 2.0 if lot.drive_m is not None else 0.8)
     side = choose(rng, {"hedge": 0.2, "fence": 0.2, "boards": 0.2, "": 0.4})
     if side:

@@ -17,7 +17,7 @@ from fusion.simulate.world.site import Pool
 from fusion.simulate.world.traffic import DT_S, along, simulate
 from fusion.simulate.world.warp import Warp
 
-_MIX = {"vehicle.car": 0.70, "vehicle.truck": 0.09, "vehicle.bus.rigid": 0.05, "vehicle.bus.bendy": 0.015, "vehicle.motorcycle": 0.045,
+_MIX = {"vehicle.car": 0.67, "vehicle.truck": 0.12, "vehicle.bus.rigid": 0.05, "vehicle.bus.bendy": 0.015, "vehicle.motorcycle": 0.045,
         "vehicle.bicycle": 0.06, "vehicle.construction": 0.015, "vehicle.trailer": 0.045}
 """Shares of what drives; a trailer comes with a truck in front."""
 
@@ -42,7 +42,7 @@ def ego_route(plan: Plan, warp: Warp, rng: np.random.Generator) -> tuple[Route, 
     ahead = sorted(plan.streets[j.v].at for j in plan.junctions if j.u == 0 and plan.streets[j.v].at > -40)
     start = ahead[0] - span(rng, 45, 150) if ahead else -60.0
     route = drive_route(plan, warp, 0, 1, lane, max(start, -170.0), 420.0, rng, [turn])
-    return route, turn, 0.0 if maybe(rng, 0.05) else span(rng, 5.5, 12.0)
+    return route, turn, 0.0 if maybe(rng, 0.05) else span(rng, 6.5, 12.5)
 
 
 def drive(plan: Plan, warp: Warp, pool: Pool, ego: tuple[Route, float], crossers: list[Mover], duration_s: float,

@@ -31,7 +31,7 @@ def building_site(site: Site, lot: Lot) -> None:
         r = span(rng, 1.2, 3.2)
         heap = blob((r, r * 0.9, r * 0.55), (0, 0, 0), rng, Material.SOIL, (0.24, 0.18, 0.11), 4, 9)
         site.put(heap, lot.xy(span(rng, -w, w), span(rng, 4, d)), 0.0, 0.2)
-    for _ in many(rng, 2, 6):
+    for _ in many(rng, 1, 4):
         person = _WORKER if maybe(rng, 0.8) else "human.pedestrian.adult"
         site.stand(person, lot.xy(span(rng, -w + 1, w - 1), span(rng, 1.5, 12)), site.any_yaw(), state="")
     for _ in range(6):
