@@ -42,6 +42,16 @@ def test_results_do_not_depend_on_workers(tmp_path: Path) -> None:
     assert _losses(tmp_path / "0") == _losses(tmp_path / "2")
 
 
+def test_bf16_on_the_cpu_follows_full_precision(tmp_path: Path) -> None:
+    for precision in ("32-true", "bf16-mixed"):
+        train(tiny_recipe(epochs=2, precision=precision), SyntheticSource(), tmp_path / precision, progress=False)
+    exact, mixed = ([float(loss) for _, loss in _losses(tmp_path / p)] for p in ("32-true", "bf16-mixed"))
+    assert exact[0] != mixed[0] == pytest.approx(exact[0], rel=0.05)  # it was on; later steps drift apart, as training does
+    assert len(mixed) == 4 and max(mixed[1:]) < mixed[0]
+    weights = load_checkpoint(tmp_path / "bf16-mixed" / "model.safetensors")[0].state_dict()
+    assert all(value.dtype in (torch.float32, torch.int64) for value in weights.values())
+
+
 def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="last.ckpt does not exist; start without --resume"):
         train(tiny_recipe(), SyntheticSource(), tmp_path, resume=True)
