@@ -26,7 +26,8 @@ def building_site(site: Site, lot: Lot) -> None:
         _shell(site, lot, w * 1.3, d * 0.35, d * 0.62)
     for category, low, high in (("vehicle.construction", 1, 4), ("vehicle.truck", 0, 2), ("vehicle.trailer", 0, 1)):
         for _ in many(rng, low, high):
-            site.stand(category, lot.xy(span(rng, -w + 4, w - 4), span(rng, 5, d * 0.6)), site.any_yaw(), 0.4)
+            room = max(w - 4, 0.0)  # a narrow lot has its machines along the middle
+            site.stand(category, lot.xy(span(rng, -room, room), span(rng, 5, max(d * 0.6, 5.0))), site.any_yaw(), 0.4)
     for _ in many(rng, 1, 4):
         r = span(rng, 1.2, 3.2)
         heap = blob((r, r * 0.9, r * 0.55), (0, 0, 0), rng, Material.SOIL, (0.24, 0.18, 0.11), 4, 9)
