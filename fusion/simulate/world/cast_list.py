@@ -28,8 +28,9 @@ def walkable(site: Site, people: list[Mover]) -> list[Mover]:
     """Those near the ego's way who would not walk through what stands there."""
     out = []
     for mover in people:
-        xy = mover.poses[mover.times_s >= -1e-6][:, :2]
-        if site.near(xy[len(xy) // 2]) < 75 and not (site.land.frame.pick(site.taken, xy) & STANDS).any():
+        poses = mover.poses[mover.times_s >= -1e-6]
+        length, width = (float(side) for side in mover.shape.size_lwh[:2])
+        if site.near(poses[len(poses) // 2, :2]) < 75 and all(site.free(pose[:2], float(pose[2]), length, width, STANDS) for pose in poses[::4]):
             out.append(mover)
     reserve(site, out, WALKED)
     return out

@@ -29,7 +29,7 @@ def junction_gear(plan: Plan, warp: Warp, site: Site) -> None:
                     continue
                 site.put(_light(rng) if junction.lit else _stop_sign(), xy, float(warp.yaw(uv, np.array([0.0, -float(sv)]))))
                 site.take(xy, 0.0, 0.4, 0.4)
-    if maybe(rng, 0.12):
+    if maybe(rng, 0.2):
         _bridge(plan, warp, site)
 
 
@@ -60,13 +60,15 @@ def _bridge(plan: Plan, warp: Warp, site: Site) -> None:
         return
     across = np.linspace(-street.outer_m(-1) - 3, street.outer_m(1) + 3, 9)
     xy = warp.xy(street.uv(at, across))
+    yaw = float(warp.yaw(street.uv(at, 0.0), np.array([0.0, 1.0])))
+    width, grey = span(rng, 2.5, 9.0), np.full(3, span(rng, 0.25, 0.5))
+    if not all(site.free(xy[end], yaw, 1.6, width) for end in (0, -1)):
+        return
     deck = float(site.land.height(xy).max()) + 5.2
     line = np.column_stack([xy, np.full(len(xy), deck)])
-    width, grey = span(rng, 2.5, 9.0), np.full(3, span(rng, 0.25, 0.5))
     side = np.array([*warp.direction(street.uv(at, 0.0), np.array([1.0, 0.0])), 0.0]) * width / 2
     site.meshes += [wall(line, 0.7, width, Material.CONCRETE, grey),
                     *(wall(line + s * side + [0, 0, 0.7], 1.0, 0.1, Material.FENCE, grey * 0.6) for s in (-1, 1))]
     for end in (0, -1):
-        yaw = float(warp.yaw(street.uv(at, 0.0), np.array([0.0, 1.0])))
         site.put(box((1.2, width * 0.8, 8.0), Material.CONCRETE, grey, (0, 0, deck - float(site.land.height(xy[end])) - 4.0)), xy[end], yaw)
         site.take(xy[end], yaw, 1.3, width)

@@ -104,6 +104,8 @@ def _cut(block: Block, plan: Plan, warp: Warp, ego_xy: np.ndarray, rng: np.rando
                 uv = street.uv(middle, edge - street.at)
                 kind = names[int(rng.choice(len(names), p=chance / chance.sum()))]
                 drive = float(rng.uniform(-0.32, 0.32) * width)
+                if kind == "house":  # beside the house
+                    drive = float(np.sign(drive)) * (width / 2 - 2.2)
                 has_drive = kind in ("shop", "depot", "parking") or (kind == "house" and rng.random() < 0.75)
                 at += width
                 xy = warp.xy(uv)

@@ -53,6 +53,7 @@ def _house(site: Site, lot: Lot) -> None:
     if width >= 5 and depth >= 4:
         x = 0.0 if lot.drive_m is None else -float(np.sign(lot.drive_m)) * side / 2
         xy, lift = place(site, lot, width, depth, x, front)
+        site.take(lot.xy(x, front - 1.0), lot.yaw, width, 2.0)  # the porch
         site.put(house(width, depth, rng), xy, lot.yaw, rise_m=lift)
 
 
@@ -61,6 +62,7 @@ def _hall(site: Site, lot: Lot) -> None:
     depth, width = lot.depth_m - front - 1, lot.width_m * span(site.rng, 0.6, 0.95)
     if depth >= 6 and width >= 10:
         xy, lift = place(site, lot, width, depth, 0.0, front)
+        site.take(lot.xy(0.0, front - 1.1), lot.yaw, width, 2.2)  # canopy, docks
         site.put(hall(width, depth, site.rng), xy, lot.yaw, rise_m=lift)
 
 

@@ -17,7 +17,7 @@ from fusion.simulate.world.site import Pool
 from fusion.simulate.world.traffic import DT_S, along, simulate
 from fusion.simulate.world.warp import Warp
 
-_MIX = {"vehicle.car": 0.67, "vehicle.truck": 0.12, "vehicle.bus.rigid": 0.05, "vehicle.bus.bendy": 0.015, "vehicle.motorcycle": 0.045,
+_MIX = {"vehicle.car": 0.66, "vehicle.truck": 0.12, "vehicle.bus.rigid": 0.06, "vehicle.bus.bendy": 0.015, "vehicle.motorcycle": 0.045,
         "vehicle.bicycle": 0.06, "vehicle.construction": 0.015, "vehicle.trailer": 0.045}
 """Shares of what drives; a trailer comes with a truck in front."""
 
