@@ -82,6 +82,12 @@ def test_only_the_network_composes_stages() -> None:
     assert sorted(module for module, parts in joined.items() if len(parts) > 1 and module != "fusion.network") == []
 
 
+def test_simulation_knows_no_network_and_is_known_only_to_faces() -> None:
+    """It writes files; everything else reads them through `data` like any recorded set."""
+    assert _breaking({"simulate"}, BASE | {"config", "data", "files"}) == []
+    assert {_part(module) for module, name in EDGES if _part(name) == "simulate"} <= {"simulate", "demo", "cli"}
+
+
 def test_training_is_known_only_to_itself_and_the_command_line() -> None:
     assert _breaking({_part(module) for module, _ in EDGES} - {"train", "cli"},
                      {_part(name) for _, name in EDGES} - {"train"}) == []
