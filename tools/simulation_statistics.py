@@ -20,10 +20,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from fusion.simulate.frames import Frame, frames_of_root, frames_of_scenery
-from fusion.simulate.lidar import LidarSimulator
+from fusion.simulate.lidar.simulator import LidarSimulator
+from fusion.simulate.measure.frames import Frame, frames_of_root, frames_of_scenery
+from fusion.simulate.measure.statistics import BOX_RANGE_M, HEIGHT_M, INTENSITY, RANGE_M, Statistics, measure
 from fusion.simulate.rig import LidarMount
-from fusion.simulate.statistics import BOX_RANGE_M, HEIGHT_M, INTENSITY, RANGE_M, Statistics, measure
 from fusion.types import DETECTION_CLASSES
 
 COLOURS = {"real": "tab:blue", "simulated": "tab:orange"}

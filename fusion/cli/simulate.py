@@ -42,11 +42,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
-    from fusion.simulate.drive import Request
-    from fusion.simulate.fragments import VERSION
+    from fusion.simulate.record.drive import Request
+    from fusion.simulate.record.fragments import VERSION
+    from fusion.simulate.record.run import simulate
     from fusion.simulate.rig import nuscenes_rig
     from fusion.simulate.rig_file import load_rig
-    from fusion.simulate.run import simulate
 
     rig = nuscenes_rig() if args.rig is None else load_rig(args.rig)
     request = Request(scenes=args.scenes, seed=args.seed, rig=rig, weather=args.weather, exact_rig=args.rig is not None, sweeps=args.sweeps,

@@ -45,10 +45,10 @@ def simulated_drive(folder: Path, *, seed: int, weather: str = "day", duration_s
     Raises:
         UserError: bad settings, or a folder that cannot be written.
     """
-    from fusion.simulate.drive import Request
-    from fusion.simulate.fragments import VERSION
+    from fusion.simulate.record.drive import Request
+    from fusion.simulate.record.fragments import VERSION
+    from fusion.simulate.record.run import SETTINGS, simulate
     from fusion.simulate.rig import nuscenes_rig
-    from fusion.simulate.run import SETTINGS, simulate
 
     root = folder / f"drive-{weather}-{duration_s:g}s-x{image_scale:g}-seed{seed}"
     request = Request(scenes=1, seed=seed, rig=nuscenes_rig(), weather=weather, image_scale=image_scale,  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ class Surface:
         mirror: share of a beam's energy that leaves in the mirror direction: such surfaces return little, or nothing, but straight back.
         retro: returns as much from any angle.
         depth_m: mean depth below the face from which a beam returns: leaves and blades have no surface.
-        texture: name of the procedural texture that `fusion.simulate.texture` gives it.
+        texture: name of the procedural texture that `fusion.simulate.camera.texture` gives it.
         gloss: strength of the camera's specular highlight and sky reflection in [0, 1].
         glow: brightness that it emits at night, relative to white in full sun.
     """

@@ -11,14 +11,14 @@ import pytest
 from fusion.geometry.projection import project
 from fusion.geometry.transforms import invert, transform_points
 from fusion.simulate.actor import Actor, Track
-from fusion.simulate.camera import CameraSimulator, Picture
+from fusion.simulate.camera.raster import View, draw
+from fusion.simulate.camera.simulator import CameraSimulator, Picture
+from fusion.simulate.camera.tracks import Tracks, matrices
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.primitives import box, quad
-from fusion.simulate.raster import View, draw
 from fusion.simulate.rig import CameraMount
 from fusion.simulate.scenery import Scenery, Weather
-from fusion.simulate.tracks import Tracks, matrices
 
 MOUNT = CameraMount(name="CAM_TEST", size_wh=(160, 90), focal_px=126.0, centre_px=(79.5, 44.5), position_m=(1.0, 0.0, 1.5))
 SOLID = np.zeros(64, np.uint8)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fusion.errors import UserError
-from fusion.simulate.drive import MIXED, START_US, Request, vary
+from fusion.simulate.record.drive import MIXED, START_US, Request, vary
+from fusion.simulate.record.tokens import generator, token
 from fusion.simulate.rig import nuscenes_rig
-from fusion.simulate.tokens import generator, token
 
 REQUEST = Request(scenes=20, seed=5, rig=nuscenes_rig(), sweeps=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fusion.simulate.labels import count_points, labelled, visibility_token
+from fusion.simulate.record.labels import count_points, labelled, visibility_token
 
 
 def test_points_count_in_a_turned_box_but_not_on_the_ground_below_it() -> None:

@@ -10,16 +10,16 @@ import pytest
 
 from fusion.geometry.transforms import invert, transform_points
 from fusion.simulate.actor import Actor, Track
-from fusion.simulate.casting import EGO, NOTHING, STATIC, RayCaster
-from fusion.simulate.firing import Firing, poses_at
-from fusion.simulate.lidar import LidarSimulator
+from fusion.simulate.lidar.casting import EGO, NOTHING, STATIC, RayCaster
+from fusion.simulate.lidar.firing import Firing, poses_at
+from fusion.simulate.lidar.returns import Receiver, drops
+from fusion.simulate.lidar.seen import seen_at
+from fusion.simulate.lidar.simulator import LidarSimulator
 from fusion.simulate.materials import MATERIALS, Material
 from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.primitives import box, quad
-from fusion.simulate.returns import Receiver, drops
 from fusion.simulate.rig import LidarMount, Rig
 from fusion.simulate.scenery import Scenery, Weather
-from fusion.simulate.seen import seen_at
 
 WHITE = (0.9, 0.9, 0.9)
 EXACT = Receiver(threshold=1e-9, random_loss=0.0, speckled=False, shiny_loss=0.0, object_spread=0.0, range_noise_m=0.0, ring_bias_m=0.0,

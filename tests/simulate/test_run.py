@@ -15,9 +15,9 @@ from toy_world import TOY, BrokenCamera, FullDiskCamera, ToyCamera
 from fusion.errors import UserError
 from fusion.evaluate.nuscenes_eval import score_detections
 from fusion.evaluate.submission import SubmissionWriter
-from fusion.simulate.drive import Request
+from fusion.simulate.record.drive import Request
+from fusion.simulate.record.run import simulate
 from fusion.simulate.rig import nuscenes_rig
-from fusion.simulate.run import simulate
 
 REQUEST = Request(scenes=3, seed=11, rig=nuscenes_rig(), image_scale=0.02, duration_s=2.0)
 

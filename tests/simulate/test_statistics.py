@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from fusion.simulate.actor import Actor, Track
-from fusion.simulate.beams import beams_of, box_shares
-from fusion.simulate.frames import Frame, frames_of_root, frames_of_scenery
-from fusion.simulate.lidar import LidarSimulator
+from fusion.simulate.lidar.returns import Receiver
+from fusion.simulate.lidar.simulator import LidarSimulator
 from fusion.simulate.materials import Material
+from fusion.simulate.measure.beams import beams_of, box_shares
+from fusion.simulate.measure.frames import Frame, frames_of_root, frames_of_scenery
+from fusion.simulate.measure.statistics import BOX_RANGE_M, RANGE_M, measure, points_in
 from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.primitives import box
-from fusion.simulate.returns import Receiver
 from fusion.simulate.rig import LidarMount
 from fusion.simulate.scenery import Scenery, Weather
-from fusion.simulate.statistics import BOX_RANGE_M, RANGE_M, measure, points_in
 from fusion.types import DETECTION_CLASSES
 
 EXACT = Receiver(threshold=1e-9, random_loss=0.0, speckled=False, shiny_loss=0.0, object_spread=0.0, range_noise_m=0.0, ring_bias_m=0.0,

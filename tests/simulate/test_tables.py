@@ -20,9 +20,9 @@ from fusion.evaluate.nuscenes_eval import score_detections
 from fusion.evaluate.submission import SubmissionWriter
 from fusion.geometry.projection import ref_T_lidar
 from fusion.geometry.transforms import pose
-from fusion.simulate.drive import Request
+from fusion.simulate.record.drive import Request
+from fusion.simulate.record.run import simulate
 from fusion.simulate.rig import nuscenes_rig
-from fusion.simulate.run import simulate
 from fusion.types import DETECTION_CLASSES
 
 REQUEST = Request(scenes=2, seed=3, rig=nuscenes_rig(), image_scale=0.05, duration_s=4.0, sweeps=True, weather="day")

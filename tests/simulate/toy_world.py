@@ -17,8 +17,8 @@ from fusion.geometry.transforms import invert, transform_points
 from fusion.simulate.actor import Actor, Track
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh
-from fusion.simulate.parts import Parts
 from fusion.simulate.primitives import box
+from fusion.simulate.record.parts import Parts
 from fusion.simulate.rig import CameraMount, LidarMount, Rig
 from fusion.simulate.scenery import Scenery, Weather, WeatherName
 

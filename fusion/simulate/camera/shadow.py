@@ -8,8 +8,8 @@ from threading import Lock
 
 import numpy as np
 
-from fusion.simulate.faces import FIRST_ACTOR, Faces, Posed
-from fusion.simulate.raster import View, draw
+from fusion.simulate.camera.faces import FIRST_ACTOR, Faces, Posed
+from fusion.simulate.camera.raster import View, draw
 from fusion.simulate.scenery import Scenery
 
 SIDE_PX = 2048

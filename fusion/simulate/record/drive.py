@@ -9,9 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from fusion.errors import UserError
+from fusion.simulate.record.tokens import generator
 from fusion.simulate.rig import CameraMount, LidarMount, Rig
 from fusion.simulate.scenery import WeatherName
-from fusion.simulate.tokens import generator
 
 KEYFRAME_S = 0.5
 """nuScenes annotates at 2 Hz."""

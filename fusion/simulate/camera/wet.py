@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fusion.geometry.transforms import invert
-from fusion.simulate.kernel import fast_kernel
-from fusion.simulate.raster import View
+from fusion.simulate.camera.kernel import fast_kernel
+from fusion.simulate.camera.raster import View
 
 _STEPS = 22
 _FIRST_M, _GROWTH = 0.4, 1.28

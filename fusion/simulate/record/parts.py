@@ -75,9 +75,9 @@ class Parts:
 
 def real_parts() -> Parts:
     """The simulator's own; imported here because they are heavy."""
-    from fusion.simulate.camera import CameraSimulator
-    from fusion.simulate.lidar import LidarSimulator
-    from fusion.simulate.seen import seen_at
+    from fusion.simulate.camera.simulator import CameraSimulator
+    from fusion.simulate.lidar.seen import seen_at
+    from fusion.simulate.lidar.simulator import LidarSimulator
     from fusion.simulate.world.build import build_scenery
 
     return Parts(build_scenery=build_scenery, lidar=LidarSimulator, camera=CameraSimulator, seen_at=seen_at)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fusion.simulate.parts import PictureLike
+from fusion.simulate.record.parts import PictureLike
 from fusion.simulate.rig import Rig
 from fusion.simulate.scenery import Scenery
 

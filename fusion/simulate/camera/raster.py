@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusion.simulate.kernel import Scalar, exact_kernel
+from fusion.simulate.camera.kernel import Scalar, exact_kernel
 
 NEAR_M = 0.1
 """Nothing closer to a pinhole camera than this is drawn."""

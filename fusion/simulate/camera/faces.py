@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusion.geometry.transforms import invert
+from fusion.simulate.camera.tracks import Tracks, matrices
 from fusion.simulate.materials import MATERIALS, Material
 from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.scenery import Scenery
-from fusion.simulate.tracks import Tracks, matrices
 
 STATIC, EGO, FIRST_ACTOR = 0, 1, 2
 """Owners of faces: the standing world, the ego car, then the actors in the scenery's order."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusion.simulate.beams import Beams, beams_of, box_shares
-from fusion.simulate.frames import Frame
+from fusion.simulate.measure.beams import Beams, beams_of, box_shares
+from fusion.simulate.measure.frames import Frame
 from fusion.types import DETECTION_CLASSES
 
 RANGE_M = np.array([0.4, 1.6, 5, 10, 15, 20, 30, 40, 50, 60, 80, 105.0])

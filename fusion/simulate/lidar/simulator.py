@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusion.geometry.transforms import invert
-from fusion.simulate.casting import EGO, NOTHING, STATIC, Hits, RayCaster
-from fusion.simulate.firing import Firing, poses_at
-from fusion.simulate.movers import Movers, moves
-from fusion.simulate.returns import PASS_THROUGH, RETRO, Receiver
+from fusion.simulate.lidar.casting import EGO, NOTHING, STATIC, Hits, RayCaster
+from fusion.simulate.lidar.firing import Firing, poses_at
+from fusion.simulate.lidar.movers import Movers, moves
+from fusion.simulate.lidar.returns import PASS_THROUGH, RETRO, Receiver
 from fusion.simulate.rig import LidarMount
 from fusion.simulate.scenery import Scenery
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from fusion.geometry.transforms import invert
-from fusion.simulate.faces import STATIC, Faces, Posed
-from fusion.simulate.ground_light import CELL_M, SIDE, GroundLight
-from fusion.simulate.kernel import Scalar, fast_kernel
+from fusion.simulate.camera.faces import STATIC, Faces, Posed
+from fusion.simulate.camera.ground_light import CELL_M, SIDE, GroundLight
+from fusion.simulate.camera.kernel import Scalar, fast_kernel
+from fusion.simulate.camera.patterns import NAMES, TILE_PX, atlas
+from fusion.simulate.camera.raster import View
+from fusion.simulate.camera.shadow import Shadow
 from fusion.simulate.materials import MATERIALS, Material
-from fusion.simulate.patterns import NAMES, TILE_PX, atlas
-from fusion.simulate.raster import View
 from fusion.simulate.scenery import Weather
-from fusion.simulate.shadow import Shadow
 
 _GLOSS = np.array([MATERIALS[material].gloss for material in Material], np.float32)
 _GLOW = np.array([MATERIALS[material].glow for material in Material], np.float32)

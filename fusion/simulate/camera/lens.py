@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from fusion.simulate.kernel import Scalar, fast_kernel
+from fusion.simulate.camera.kernel import Scalar, fast_kernel
 
 _BLOOM_STEP = 8
 _TABLE = 4096

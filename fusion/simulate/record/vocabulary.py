@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusion.simulate.tokens import token
+from fusion.simulate.record.tokens import token
 
 CATEGORIES = {
     "human.pedestrian.adult": "A grown-up person.",

@@ -9,17 +9,17 @@ from threading import local
 import numpy as np
 
 from fusion.geometry.transforms import invert
-from fusion.simulate.faces import EGO, FIRST_ACTOR, Faces, Posed
-from fusion.simulate.ground_light import GroundLights
-from fusion.simulate.lens import Development, blur, develop, merge, meter
-from fusion.simulate.raindrops import add_rain
-from fusion.simulate.raster import View, count_owners, coverage, draw
+from fusion.simulate.camera.faces import EGO, FIRST_ACTOR, Faces, Posed
+from fusion.simulate.camera.ground_light import GroundLights
+from fusion.simulate.camera.lens import Development, blur, develop, merge, meter
+from fusion.simulate.camera.raindrops import add_rain
+from fusion.simulate.camera.raster import View, count_owners, coverage, draw
+from fusion.simulate.camera.shade import shade
+from fusion.simulate.camera.shadow import ShadowMaps
+from fusion.simulate.camera.texture import surface
+from fusion.simulate.camera.wet import reflect
 from fusion.simulate.rig import CameraMount
 from fusion.simulate.scenery import Scenery
-from fusion.simulate.shade import shade
-from fusion.simulate.shadow import ShadowMaps
-from fusion.simulate.texture import surface
-from fusion.simulate.wet import reflect
 
 _SMALL_PX = 500_000
 """Images of fewer pixels get four samples a pixel."""

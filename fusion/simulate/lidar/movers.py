@@ -9,12 +9,12 @@ import numpy as np
 
 from fusion.geometry.transforms import invert
 from fusion.simulate.actor import Actor
-from fusion.simulate.casting import NOTHING, Hits, RayCaster
-from fusion.simulate.firing import Firing, poses_at
+from fusion.simulate.lidar.casting import NOTHING, Hits, RayCaster
+from fusion.simulate.lidar.firing import Firing, poses_at
+from fusion.simulate.lidar.seen import seen_at
 from fusion.simulate.mesh import Mesh
 from fusion.simulate.rig import LidarMount, Rig
 from fusion.simulate.scenery import Scenery
-from fusion.simulate.seen import seen_at
 
 
 def moves(actor: Actor) -> bool:

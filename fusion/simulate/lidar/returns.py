@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusion.simulate.casting import NOTHING, STATIC, Hits
+from fusion.simulate.lidar.casting import NOTHING, STATIC, Hits
 from fusion.simulate.materials import Material, column
 from fusion.simulate.scenery import Weather
 

@@ -19,12 +19,12 @@ from tqdm import tqdm
 from fusion.config import to_mapping
 from fusion.errors import UserError
 from fusion.files import write_text
-from fusion.simulate.drive import Request
-from fusion.simulate.fragments import finished, merge
-from fusion.simulate.parts import Parts, real_parts
-from fusion.simulate.record import remove_scenes
-from fusion.simulate.vocabulary import fixed_tables
-from fusion.simulate.workers import make_scenes
+from fusion.simulate.record.drive import Request
+from fusion.simulate.record.fragments import finished, merge
+from fusion.simulate.record.parts import Parts, real_parts
+from fusion.simulate.record.scene import remove_scenes
+from fusion.simulate.record.vocabulary import fixed_tables
+from fusion.simulate.record.workers import make_scenes
 
 SETTINGS = "simulate.json"
 FORMAT = 1  # raise whenever the same request gives other bytes

@@ -13,10 +13,10 @@ from fusion.data.nuscenes import NuScenesSource
 from fusion.data.nuscenes_index import load_index
 from fusion.data.readers import read_points_bin
 from fusion.geometry.transforms import invert, transform_points, yaw_of
-from fusion.simulate.lidar import LidarSimulator
+from fusion.simulate.lidar.seen import seen_at
+from fusion.simulate.lidar.simulator import LidarSimulator
 from fusion.simulate.rig import Rig
 from fusion.simulate.scenery import Scenery
-from fusion.simulate.seen import seen_at
 from fusion.types.checks import check_shape
 
 

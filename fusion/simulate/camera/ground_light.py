@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusion.simulate.faces import EGO, FIRST_ACTOR, STATIC, Faces, Posed
-from fusion.simulate.kernel import fast_kernel
+from fusion.simulate.camera.faces import EGO, FIRST_ACTOR, STATIC, Faces, Posed
+from fusion.simulate.camera.kernel import fast_kernel
 from fusion.simulate.materials import Material
 from fusion.simulate.scenery import Scenery
 

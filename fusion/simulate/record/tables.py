@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from pyquaternion import Quaternion
 
-from fusion.simulate.drive import Request
-from fusion.simulate.labels import Look, labelled, visibility_token
+from fusion.simulate.record.drive import Request
+from fusion.simulate.record.labels import Look, labelled, visibility_token
+from fusion.simulate.record.tokens import token
+from fusion.simulate.record.vocabulary import Record, attribute_token, category_token, sensor_token
 from fusion.simulate.rig import Rig
 from fusion.simulate.scenery import Scenery
-from fusion.simulate.tokens import token
-from fusion.simulate.vocabulary import Record, attribute_token, category_token, sensor_token
 
 SCENE_TABLES = ("map", "log", "calibrated_sensor", "ego_pose", "sample", "sample_data", "instance", "sample_annotation", "scene")
 """Tables that grow with every scene, each after those it refers to."""

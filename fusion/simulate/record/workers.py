@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from fusion.errors import UserError
-from fusion.simulate.drive import Request
-from fusion.simulate.parts import Parts
-from fusion.simulate.record import record_scene
+from fusion.simulate.record.drive import Request
+from fusion.simulate.record.parts import Parts
+from fusion.simulate.record.scene import record_scene
 
 POLL_S = 0.3
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

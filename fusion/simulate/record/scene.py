@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 
 from fusion.geometry.transforms import transform_points
-from fusion.simulate.drive import Request
-from fusion.simulate.fragments import write_fragment
-from fusion.simulate.labels import look
-from fusion.simulate.parts import CameraLike, LidarLike, Parts, PictureLike
+from fusion.simulate.record.drive import Request
+from fusion.simulate.record.fragments import write_fragment
+from fusion.simulate.record.labels import look
+from fusion.simulate.record.parts import CameraLike, LidarLike, Parts, PictureLike
+from fusion.simulate.record.tables import SceneTables, map_file
+from fusion.simulate.record.tokens import generator, number
 from fusion.simulate.rig import CameraMount, LidarMount
 from fusion.simulate.scenery import Scenery
-from fusion.simulate.tables import SceneTables, map_file
-from fusion.simulate.tokens import generator, number
 
 JPEG_QUALITY = 90
 MAP_M_PER_PX = 0.1

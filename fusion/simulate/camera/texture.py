@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fusion.geometry.transforms import invert
-from fusion.simulate.faces import Faces, Posed
-from fusion.simulate.kernel import Scalar, fast_kernel
+from fusion.simulate.camera.faces import Faces, Posed
+from fusion.simulate.camera.kernel import Scalar, fast_kernel
+from fusion.simulate.camera.patterns import NAMES, atlas
+from fusion.simulate.camera.raster import View
 from fusion.simulate.materials import MATERIALS, Material
-from fusion.simulate.patterns import NAMES, atlas
-from fusion.simulate.raster import View
 
 _LEVELS = 10
 _PATTERN = np.array([NAMES.index(MATERIALS[material].texture) for material in Material], np.int64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusion.simulate.actor import Actor
-from fusion.simulate.kernel import exact_kernel
+from fusion.simulate.camera.kernel import exact_kernel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusion.simulate.firing import Firing
+from fusion.simulate.lidar.firing import Firing
 from fusion.simulate.rig import LidarMount
 
 _SILENT_M = 0.35  # nearer "returns" are beams that met nothing

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from fusion.files import write_text
-from fusion.simulate.tables import SCENE_TABLES
-from fusion.simulate.vocabulary import Record
+from fusion.simulate.record.tables import SCENE_TABLES
+from fusion.simulate.record.vocabulary import Record
 
 VERSION = "v1.0-sim"
 """Folder of the tables."""

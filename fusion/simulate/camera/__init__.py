@@ -1,0 +1,1 @@
+"""The cameras: a deferred renderer, from triangles to a developed photograph."""

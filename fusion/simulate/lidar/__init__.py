@@ -1,0 +1,1 @@
+"""The spinning LiDAR: beams, what they meet, what comes back."""

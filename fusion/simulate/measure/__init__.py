@@ -1,0 +1,1 @@
+"""Real and simulated sweeps in numbers, side by side."""

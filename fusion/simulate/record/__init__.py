@@ -1,0 +1,1 @@
+"""Drives as data: labels, tables, files, many scenes at once."""
