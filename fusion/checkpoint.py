@@ -19,17 +19,19 @@ from fusion.network import BevDuetNet, build_network
 WEIGHTS_DIR = Path(__file__).resolve().parent / "weights"
 
 
-def save_checkpoint(path: Path, network: BevDuetNet, config: ModelConfig, extra: Mapping[str, Any] | None = None) -> None:
+def save_checkpoint(path: Path, network: BevDuetNet, config: ModelConfig, extra: Mapping[str, Any] | None = None, *, half: bool = False) -> None:
     """Write `path` (`.safetensors`) and, beside it, `.yaml` with `model:` and the `extra` sections (such as `train:`).
 
-    The config is written first: weights without their config never exist.
+    The config is written first: weights without their config never exist. With `half`, kernels and matrices are stored as float16, in
+    half the space; biases, norms and their statistics stay float32, and loading gives float32 in any case.
     """
     if path.suffix != ".safetensors":
         raise UserError(f"{path}: expected a file name ending in .safetensors")
     document = {"model": to_mapping(config), **{key: to_mapping(value) for key, value in (extra or {}).items()}}
     write_text(path.with_suffix(".yaml"), yaml.safe_dump(document, sort_keys=False))
     with replacing(path) as temporary:
-        save_file({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}, str(temporary))
+        state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+        save_file({key: value.half() if half and value.dim() > 1 else value for key, value in state.items()}, str(temporary))
 
 
 def load_checkpoint(path: Path) -> tuple[BevDuetNet, ModelConfig]:

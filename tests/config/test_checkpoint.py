@@ -35,6 +35,18 @@ def test_round_trip(saved: tuple[Path, ModelConfig]) -> None:
     assert sorted(p.name for p in path.parent.iterdir()) == ["net.safetensors", "net.yaml"]
 
 
+def test_half_takes_half_the_space_and_loads_as_float32(saved: tuple[Path, ModelConfig], tmp_path: Path) -> None:
+    path, config = saved
+    network, _ = load_checkpoint(path)
+    save_checkpoint(tmp_path / "half.safetensors", network, config, half=True)
+    small, _ = load_checkpoint(tmp_path / "half.safetensors")
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.52 * path.stat().st_size
+    for key, value in small.state_dict().items():
+        original = network.state_dict()[key]
+        assert value.dtype == original.dtype
+        torch.testing.assert_close(value, original, rtol=1e-3 if value.dim() > 1 else 0, atol=1e-6 if value.dim() > 1 else 0)
+
+
 def test_corrupt_weights_are_named(saved: tuple[Path, ModelConfig], tmp_path: Path) -> None:
     source, _ = saved
     broken = tmp_path / "broken.safetensors"
