@@ -10,6 +10,7 @@ from typing import Any
 EXAMPLES = """examples:
   bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano
   bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano --resume
+  bevduet train --config nano --init nano --dataroot data/mine --version v1.0-mini --out runs/tuned
   bevduet train --config nano --dataroot data/nuscenes --version v1.0-mini --scenes scene-0061,scene-0103 \\
       --set train.epochs=2 --set train.lr=5e-4 --devices 2 --out runs/small
 """
@@ -26,6 +27,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--scenes", help="comma-separated scene names (default: all)")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
+    parser.add_argument("--init", metavar="MODEL", help="fine-tune: start from shipped weights by name, or from a .safetensors file")
     parser.add_argument("--devices", type=int, default=1, help="GPUs, or CPU processes without a GPU (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="sets", help="override, as train.epochs=2")
     parser.set_defaults(run=run)
@@ -34,6 +36,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Train as the arguments say; returns the exit code."""
+    from fusion.checkpoint import resolve_model
     from fusion.data.open import open_source
     from fusion.train.recipe import load_recipe
     from fusion.train.run import train
@@ -41,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.config, args.sets)
     scenes = [name for name in args.scenes.split(",") if name] if args.scenes else None
     source = open_source(args.dataroot, args.version, scenes)
-    path = train(recipe, source, args.out, resume=args.resume, devices=args.devices)
+    path = train(recipe, source, args.out, resume=args.resume, devices=args.devices,
+                 init=None if args.init is None else resolve_model(args.init))
     if os.environ.get("LOCAL_RANK", "0") == "0":  # the other processes of this command answer nothing
         print(f"wrote {path} and {path.with_suffix('.yaml')}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from fusion.checkpoint import save_checkpoint
+from fusion.checkpoint import load_checkpoint, save_checkpoint
 from fusion.data.source import SceneSource
 from fusion.errors import UserError
 from fusion.train.dataset import TrainDataset
@@ -60,7 +61,7 @@ class StopAfter(L.Callback):
             trainer.should_stop = True
 
 
-def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = False, devices: int = 1,
+def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = False, init: Path | None = None, devices: int = 1,
           stop_after_epochs: int | None = None, progress: bool = True) -> Path:
     """Train, and leave in `out`: `model.safetensors` + `.yaml` (averaged weights), `last.ckpt` (to resume), `log/` (CSV).
 
@@ -69,6 +70,7 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         source: training data.
         out: folder of the run.
         resume: go on from `last.ckpt`; the losses are those the uninterrupted run would have had.
+        init: a checkpoint of the same network to start from, for fine-tuning; None starts from fresh weights.
         devices: GPUs, or processes on the CPU where there is no GPU; more than one trains by DDP, `batch_size` samples each.
         stop_after_epochs: end early, to be resumed; the schedule stays that of `recipe.train.epochs`.
         progress: show a progress bar.
@@ -77,14 +79,21 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         The exported model.
 
     Raises:
-        UserError: nothing to resume, a run exists and is not to be resumed, or more GPUs wanted than there are.
+        UserError: nothing to resume, a run exists and is not to be resumed, weights of another network, or more GPUs wanted than there are.
     """
     config, last = recipe.train, out / RESUME_FILE
     if resume and not last.is_file():
         raise UserError(f"--resume: {last} does not exist; start without --resume, or give the --out of an earlier run")
+    if not resume and last.is_file() and os.environ.get("LOCAL_RANK", "0") == "0":
+        raise UserError(f"--out {out}: holds a run already; go on with --resume, or give another folder")
+    if resume and init is not None:
+        raise UserError(f"--init {init}: a resumed run has weights already; leave one of --init and --resume away")
     if devices < 1 or (torch.cuda.is_available() and devices > torch.cuda.device_count()):
         raise UserError(f"--devices {devices}: expected 1 to {max(torch.cuda.device_count(), 1)}")
+    start = None if init is None else _weights_of(init, recipe)
     module = TrainModule(recipe, TrainDataset(source, recipe.model, config))
+    if start is not None:
+        module.network.load_state_dict(start)
     out.mkdir(parents=True, exist_ok=True)
     ema = EmaCallback(config.ema_decay) if config.ema_decay > 0 else None
     export = ExportCallback(out / MODEL_FILE, recipe, ema)
@@ -114,6 +123,14 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     if trainer.is_global_zero:
         export.export(module)
     return out / MODEL_FILE
+
+
+def _weights_of(path: Path, recipe: Recipe) -> dict[str, Any]:
+    network, config = load_checkpoint(path)
+    if config.network != recipe.model.network:
+        raise UserError(f"--init {path}: weights of another network than the config's; train with the config saved beside them,"
+                        f" {path.with_suffix('.yaml')}, or without --init")
+    return network.state_dict()
 
 
 def _fit(trainer: Any, module: TrainModule, resume_from: Path | None) -> None:

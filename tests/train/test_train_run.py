@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,20 @@ def test_bf16_on_the_cpu_follows_full_precision(tmp_path: Path) -> None:
     assert all(value.dtype in (torch.float32, torch.int64) for value in weights.values())
 
 
+def test_fine_tuning_starts_from_given_weights(tmp_path: Path) -> None:
+    first = train(tiny_recipe(epochs=1, ema_decay=0.0), SyntheticSource(), tmp_path / "first", progress=False)
+    tuned = train(tiny_recipe(epochs=1, ema_decay=0.0, lr=1e-9), SyntheticSource(), tmp_path / "tuned", init=first, progress=False)
+    a, b = load_checkpoint(first)[0], load_checkpoint(tuned)[0]
+    for (name, value), other in zip(a.named_parameters(), b.parameters(), strict=True):
+        torch.testing.assert_close(other, value, rtol=0, atol=1e-6, msg=name)
+    recipe = tiny_recipe()
+    other_net = replace(recipe, model=replace(recipe.model, network=replace(recipe.model.network, lidar=None)))
+    with pytest.raises(UserError, match="weights of another network"):
+        train(other_net, SyntheticSource(), tmp_path / "other", init=first, progress=False)
+    with pytest.raises(UserError, match="holds a run already; go on with --resume"):
+        train(tiny_recipe(), SyntheticSource(), tmp_path / "first", progress=False)
+
+
 def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="last.ckpt does not exist; start without --resume"):
         train(tiny_recipe(), SyntheticSource(), tmp_path, resume=True)
@@ -85,7 +100,7 @@ def test_two_devices_through_the_same_command(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parents[2]), str(here.parent)]), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script), "train", "--config", str(config), "--dataroot", str(tmp_path), "--version", "none",
                "--out", str(tmp_path / "run"), "--devices", "2", "--set", "train.lr=1e-3"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     load_checkpoint(tmp_path / "run" / "model.safetensors")
     assert "MEMBER: 2/2" in done.stderr
