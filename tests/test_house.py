@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -62,53 +61,3 @@ def test_demo_script_sets_up_and_passes_its_arguments_on(tmp_path: Path) -> None
         (tmp_path / path).write_text(text)
         (tmp_path / path).chmod(0o755)
     assert output(str(tmp_path / "tools/demo.sh"), "--out", "a folder").splitlines() == ["set up", "demo|--out|a folder|"]
-
-
-def readme_commands() -> list[str]:
-    """The `bevduet` commands of README.md, continuation lines joined."""
-    blocks = re.findall(r"```bash\n(.*?)```", (REPO / "README.md").read_text(), re.S)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.split("  #")[0].strip() for line in lines if line.startswith("bevduet ")]
-
-
-def test_readme_shows_every_subcommand() -> None:
-    shown = {shlex.split(command)[1] for command in readme_commands()}
-    assert {"demo", "simulate", "perceive", "evaluate", "train", "show-config"} <= shown
-
-
-def test_readme_commands_parse() -> None:
-    from fusion.cli.main import build_parser
-
-    parser = build_parser()
-    for command in readme_commands():
-        arguments = shlex.split(command)[1:]
-        if "--help" not in arguments:
-            parser.parse_args(arguments)  # an unknown flag raises SystemExit
-
-
-REAL = {"data/nuscenes": "nuscenes_scene0523", "data/dgp_scene": "dgp_tri/test_scene/scene_01", "scene-0103": "scene-0523",
-        "out/perceive/results_nusc.json": "golden_scene0523/det.json"}
-"""What stands in for the README's placeholders."""
-
-SMALLER = {"--duration": "0.5", "--image-scale": "0.1", "--workers": "1"}
-"""Added to `bevduet simulate`, so that a test takes seconds."""
-
-
-@pytest.mark.parametrize("start", ["bevduet --help", "bevduet show-config", "bevduet evaluate",
-                                   "bevduet perceive --dataroot data/dgp_scene", "bevduet simulate --out data/sim-robot"])
-def test_readme_commands_run(start: str, shared_data: Path, tmp_path: Path) -> None:
-    """One of each kind; those that need trained weights or the whole data set are only parsed, above."""
-    (command,) = [c for c in readme_commands() if c.startswith(start)]
-    words = [str(shared_data / REAL[w]) if "/" in w and w in REAL else REAL.get(w, w) for w in shlex.split(command)[1:]]
-    words = [str(tmp_path / w) if w.startswith(("out/", "data/")) else w for w in words]
-    if words[0] == "simulate":
-        words += [word for option in SMALLER.items() for word in option]
-    output(sys.executable, "-m", "fusion.cli.main", *words, OMP_NUM_THREADS="1")
-    if "--out" in words:
-        assert any(tmp_path.rglob("*.json"))
-
-
-def test_readme_links_and_pictures_exist() -> None:
-    text = (REPO / "README.md").read_text()
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
-        assert target.startswith("https://") or (REPO / target).exists(), target

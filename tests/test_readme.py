@@ -1,0 +1,82 @@
+"""README.md does what it says: every command is run, in its order, on small simulated data; the Python example too."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fusion.cli.main import build_parser, main
+
+REPO = Path(__file__).resolve().parent.parent
+README = (REPO / "README.md").read_text(encoding="utf-8")
+STAND_IN = {"v1.0-mini": "v1.0-sim", "v1.0-trainval": "v1.0-sim", "scene-0103": "sim-1-0000"}
+"""A simulated data set stands in for the recorded one."""
+SMALLER = {
+    "simulate": ["--scenes", "1", "--duration", "0.5", "--image-scale", "0.1", "--workers", "1"],
+    "demo": ["--duration", "2", "--no-open"],
+    "train": ["--set", "train.epochs=1", "--set", "train.workers=0", "--set", "train.batch_size=2"],
+}
+"""Added to commands, so that they take seconds."""
+
+
+def readme_commands() -> list[list[str]]:
+    """The words of each command in a ```bash block, continuation lines joined."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.S)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line.split("  #")[0]) for line in lines if line.strip()]
+
+
+def test_every_subcommand_is_shown_and_parses() -> None:
+    commands = readme_commands()
+    assert {words[0] for words in commands} == {"bevduet", "python"}
+    assert {"demo", "simulate", "perceive", "evaluate", "train", "show-config"} <= {words[1] for words in commands}
+    for words in commands:
+        if words[0] == "bevduet" and "--help" not in words:
+            build_parser().parse_args(words[1:])  # an unknown flag raises SystemExit
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what README's commands expect to find."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/dgp_scene").symlink_to(shared_data / "dgp_tri/test_scene/scene_01")
+    for name in ("tools", "configs"):
+        (tmp_path / name).symlink_to(REPO / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    make = ["simulate", "--out", "data/nuscenes", "--seed", "1", *SMALLER["simulate"], "--duration", "2"]
+    assert main(make) == 0
+    return tmp_path
+
+
+def test_every_command_runs(workplace: Path) -> None:
+    for words in readme_commands():
+        words = [STAND_IN.get(word, word) for word in words]
+        extra = SMALLER.get(words[1], [])
+        if words[0] == "python" or "--devices" in words or "--help" in words:  # a process of its own
+            start = [sys.executable] if words[0] == "python" else [sys.executable, "-W", "ignore", "-m", "fusion"]
+            done = subprocess.run([*start, *words[1:], *extra], capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
+        else:
+            assert main([*words[1:], *extra]) == 0, words
+    made = {path.relative_to(workplace).as_posix() for path in workplace.rglob("*") if "data" not in path.parts}
+    assert {"out/demo/index.html", "out/real/index.html", "out/perceive/results_nusc.json", "out/evaluate/metrics_summary.json",
+            "out/states/states.md", "runs/nano/model.safetensors", "runs/small/model.safetensors"} <= made
+
+
+def test_python_example_runs(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    for word, stand_in in STAND_IN.items():
+        example = example.replace(word, stand_in)
+    exec(compile(example, "README.md", "exec"), {})
+    assert "boxes from ('CAM_FRONT'," in capsys.readouterr().out
+
+
+def test_links_and_pictures_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (REPO / target).exists(), target
