@@ -6,11 +6,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fusion.cli.main import build_parser, main
+from fusion.cli.main import build_parser
 
 REPO = Path(__file__).resolve().parent.parent
 README = (REPO / "README.md").read_text(encoding="utf-8")
@@ -40,41 +41,42 @@ def test_every_subcommand_is_shown_and_parses() -> None:
             build_parser().parse_args(words[1:])  # an unknown flag raises SystemExit
 
 
-@pytest.fixture
-def workplace(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what README's commands expect to find."""
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[Path]:
+    """The current folder, with what README's commands expect to find."""
+    tmp_path = tmp_path_factory.mktemp("readme")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/dgp_scene").symlink_to(shared_data / "dgp_tri/test_scene/scene_01")
     for name in ("tools", "configs"):
         (tmp_path / name).symlink_to(REPO / name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    make = ["simulate", "--out", "data/nuscenes", "--seed", "1", *SMALLER["simulate"], "--duration", "2"]
-    assert main(make) == 0
-    return tmp_path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        run(["bevduet", "simulate", "--out", "data/nuscenes", "--seed", "1", *SMALLER["simulate"], "--duration", "2"])
+        yield tmp_path
+
+
+def run(words: list[str]) -> str:
+    """A command in a process of its own; what it printed."""
+    start = ["-m", "fusion"] if words[0] == "bevduet" else []
+    done = subprocess.run([sys.executable, "-W", "ignore", *start, *words[1:]], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def test_every_command_runs(workplace: Path) -> None:
     for words in readme_commands():
-        words = [STAND_IN.get(word, word) for word in words]
-        extra = SMALLER.get(words[1], [])
-        if words[0] == "python" or "--devices" in words or "--help" in words:  # a process of its own
-            start = [sys.executable] if words[0] == "python" else [sys.executable, "-W", "ignore", "-m", "fusion"]
-            done = subprocess.run([*start, *words[1:], *extra], capture_output=True, text=True, timeout=300)
-            assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
-        else:
-            assert main([*words[1:], *extra]) == 0, words
+        run([*(STAND_IN.get(word, word) for word in words), *SMALLER.get(words[1], [])])
     made = {path.relative_to(workplace).as_posix() for path in workplace.rglob("*") if "data" not in path.parts}
     assert {"out/demo/index.html", "out/real/index.html", "out/perceive/results_nusc.json", "out/evaluate/metrics_summary.json",
             "out/states/states.md", "runs/nano/model.safetensors", "runs/small/model.safetensors"} <= made
 
 
-def test_python_example_runs(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_example_runs(workplace: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
     for word, stand_in in STAND_IN.items():
         example = example.replace(word, stand_in)
-    exec(compile(example, "README.md", "exec"), {})
-    assert "boxes from ('CAM_FRONT'," in capsys.readouterr().out
+    assert "boxes from ('CAM_FRONT'," in run(["python", "-c", example])
 
 
 def test_links_and_pictures_exist() -> None:

@@ -16,7 +16,7 @@ from fusion.cli.main import main
 MODEL: dict[str, Any] = {"model": {
     "input": {"image_size_hw": [32, 64]},
     "network": {"grid": {"x_range_m": [-12.8, 12.8], "y_range_m": [-12.8, 12.8], "cell_m": 0.8},
-                "camera": {"backbone": {"kind": "resnet", "width": 0.125}, "channels": 8}, "lidar": {"kind": "pillars", "channels": 8},
+                "camera": {"backbone": {"kind": "resnet", "width": 0.25}, "channels": 8}, "lidar": {"kind": "pillars", "channels": 8},
                 "trunk": {"channels": [8, 8], "blocks": [1, 1], "out_channels": 8}}}}
 IMAGE, CLOUD = "samples/CAM_FRONT/0.png", "samples/LIDAR_TOP/0.pcd.bin"
 
