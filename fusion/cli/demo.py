@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from fusion.cli.device import check_device
 from fusion.errors import UserError
 
 EXAMPLES = """examples:
@@ -42,8 +43,6 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin at barriers are ten times slower on a busy machine
-    import torch
-
     from fusion.checkpoint import load_checkpoint, resolve_model
     from fusion.demo.drive import can_open_pages, recorded_drive, simulated_drive
     from fusion.demo.run import PAGE, Clock, run_demo
@@ -54,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--scene {args.scene}: names a scene of --dataroot, which is missing; leave --scene away for a simulated drive")
     if not 0 <= args.score_threshold <= 1:
         raise UserError(f"--score-threshold {args.score_threshold}: expected 0 to 1")
-    if args.device != "cpu" and not (args.device.startswith("cuda") and torch.cuda.is_available()):
-        raise UserError(f"--device {args.device}: not available on this machine; expected cpu{' or cuda' if torch.cuda.is_available() else ''}")
+    check_device(args.device)
     network, config = load_checkpoint(resolve_model(args.model))  # before the long work, so that a wrong name costs nothing
     clock = Clock(took_s={})
     if args.dataroot is not None:

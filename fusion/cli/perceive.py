@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fusion.cli.device import check_device
 from fusion.errors import UserError
 
 if TYPE_CHECKING:
@@ -76,9 +77,7 @@ def _load_perceiver(args: argparse.Namespace) -> Perceiver:
     from fusion.network import build_network
     from fusion.runtime.perceiver import Perceiver
 
-    if args.device != "cpu" and not (args.device.startswith("cuda") and torch.cuda.is_available()):
-        raise UserError(f"--device {args.device}: not available on this machine; expected cpu"
-                        + (" or cuda" if torch.cuda.is_available() else ""))
+    check_device(args.device)
     if args.untrained:
         config = load_model_config(args.model)
         torch.manual_seed(0)

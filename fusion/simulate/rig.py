@@ -114,12 +114,11 @@ class Rig:
 
 def nuscenes_rig() -> Rig:
     """A nuScenes car, figures rounded."""
-    side = {"size_wh": (1600, 900), "focal_px": 1260.0, "centre_px": (816.0, 480.0)}
     return Rig(lidar=LidarMount(), cameras=(
-        CameraMount(name="CAM_FRONT", position_m=(1.70, 0.0, 1.51), yaw_deg=0.0, **side),  # type: ignore[arg-type]
-        CameraMount(name="CAM_FRONT_RIGHT", position_m=(1.55, -0.50, 1.51), yaw_deg=-56.0, **side),  # type: ignore[arg-type]
-        CameraMount(name="CAM_BACK_RIGHT", position_m=(1.05, -0.48, 1.55), yaw_deg=-110.0, **side),  # type: ignore[arg-type]
+        CameraMount(name="CAM_FRONT", position_m=(1.70, 0.0, 1.51), yaw_deg=0.0),
+        CameraMount(name="CAM_FRONT_RIGHT", position_m=(1.55, -0.50, 1.51), yaw_deg=-56.0),
+        CameraMount(name="CAM_BACK_RIGHT", position_m=(1.05, -0.48, 1.55), yaw_deg=-110.0),
         CameraMount(name="CAM_BACK", position_m=(0.05, 0.0, 1.57), yaw_deg=180.0, focal_px=805.0, centre_px=(830.0, 482.0)),
-        CameraMount(name="CAM_BACK_LEFT", position_m=(1.05, 0.48, 1.55), yaw_deg=110.0, **side),  # type: ignore[arg-type]
-        CameraMount(name="CAM_FRONT_LEFT", position_m=(1.55, 0.50, 1.51), yaw_deg=56.0, **side),  # type: ignore[arg-type]
+        CameraMount(name="CAM_BACK_LEFT", position_m=(1.05, 0.48, 1.55), yaw_deg=110.0),
+        CameraMount(name="CAM_FRONT_LEFT", position_m=(1.55, 0.50, 1.51), yaw_deg=56.0),
     ))

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fusion.geometry.boxes import points_in_boxes
 from fusion.simulate.actor import Actor, Track
 from fusion.simulate.lidar.returns import Receiver
 from fusion.simulate.lidar.simulator import LidarSimulator
 from fusion.simulate.materials import Material
 from fusion.simulate.measure.beams import beams_of, box_shares
 from fusion.simulate.measure.frames import Frame, frames_of_root, frames_of_scenery
-from fusion.simulate.measure.statistics import BOX_RANGE_M, RANGE_M, measure, points_in
+from fusion.simulate.measure.statistics import BOX_RANGE_M, RANGE_M, measure
 from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.primitives import box
 from fusion.simulate.rig import LidarMount
@@ -60,7 +61,7 @@ def test_beams_at_a_box_are_told_apart() -> None:
     beams = beams_of(frame.points)
     returned, passed, silent, front = box_shares(beams, frame.boxes[0])
     assert returned > 50 and (passed, front) == (0, 0) and silent <= 2
-    assert abs(returned - points_in(frame.boxes[0] + [0, 0, 0, 0.01, 0.01, 0.01, 0], frame.points[:, :3])) <= 4
+    assert abs(returned - int(points_in_boxes(frame.points, frame.boxes[:1] + [0, 0, 0, 0.01, 0.01, 0.01, 0]).sum())) <= 4
     behind = frame.boxes[0] + np.array([0, 8.0, 0, 0, 0, 0, 0])  # hidden by the car
     assert box_shares(beams, behind)[3] > 20 and box_shares(beams, behind)[0] == 0
     before = frame.boxes[0] - np.array([0, 8.0, 0, 0, 0, 0, 0])  # nothing there: beams pass to the car and the wall

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fusion.geometry.boxes import points_in_boxes
 from fusion.simulate.measure.beams import Beams, beams_of, box_shares
 from fusion.simulate.measure.frames import Frame
 from fusion.types import DETECTION_CLASSES
@@ -74,14 +75,6 @@ class Statistics:
     box: BoxStatistics
 
 
-def points_in(box: np.ndarray, points: np.ndarray) -> int:
-    """How many of `(N, 3)` points lie in a box `(7,)`."""
-    away = points - box[:3]
-    cos, sin = np.cos(box[6]), np.sin(box[6])
-    inside = (np.abs(cos * away[:, 0] + sin * away[:, 1]) <= box[3] / 2) & (np.abs(cos * away[:, 1] - sin * away[:, 0]) <= box[4] / 2)
-    return int((inside & (np.abs(away[:, 2]) <= box[5] / 2)).sum())
-
-
 def measure(frames: Iterable[Frame]) -> Statistics:
     """Statistics of frames of a sensor with a fixed number of rings.
 
@@ -96,7 +89,8 @@ def measure(frames: Iterable[Frame]) -> Statistics:
         for row in np.flatnonzero(away < BOX_RANGE_M[-1]):
             shares = box_shares(beams, frame.boxes[row])
             bin_ = int(np.searchsorted(BOX_RANGE_M, away[row], side="right")) - 1
-            boxes.append((int(frame.labels[row]), bin_, points_in(frame.boxes[row], frame.points[:, :3]), *shares))
+            inside = int(points_in_boxes(frame.points, frame.boxes[row][None]).sum())
+            boxes.append((int(frame.labels[row]), bin_, inside, *shares))
     if not sweeps:
         raise ValueError("frames: expected at least one, got none")
     return Statistics(frames=len(sweeps), sweep=_of_sweeps(sweeps), box=_of_boxes(np.array(boxes, np.float64).reshape(-1, 7), len(sweeps)))

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fusion.geometry.transforms import rotation_z
 from fusion.simulate.materials import Material
 from fusion.simulate.shapes.colours import BROWN, CONCRETE, DARK, GALVANISED, GREEN, GREY, ORANGE, RED, STEEL, WHITE, clothing, srgb, tint
-from fusion.simulate.shapes.sculpt import Sculpt, turn_z
+from fusion.simulate.shapes.sculpt import Sculpt
 
 METAL, PLASTIC, STONE, WOOD, CLOTH, FENCE, SOIL, BRICK = (
     int(m)
@@ -25,7 +26,7 @@ def box_pile(body: Sculpt, rng: np.random.Generator) -> None:
     material = (WOOD, PLASTIC, CLOTH)[rng.integers(3)]
     colours = np.array([tint((srgb("a8834f"), BROWN, GREY, WHITE, DARK)[rng.integers(5)], rng, 0.2) for _ in range(count)])
     body.boxes(
-        np.column_stack([spot, level + size[:, 2] / 2]), size, material, colours, np.stack([turn_z(float(a)) for a in rng.uniform(0, np.pi, count)])
+        np.column_stack([spot, level + size[:, 2] / 2]), size, material, colours, np.stack([rotation_z(a) for a in rng.uniform(0, np.pi, count)])
     )
 
 
@@ -113,7 +114,7 @@ def parasol(body: Sculpt, rng: np.random.Generator) -> None:
     if rng.random() < 0.7:
         body.column([[0, 0, 0.72, 0.45, 0.45], [0, 0, 0.75, 0.45, 0.45]], WOOD, BROWN, sides=10)
         for yaw in rng.uniform(0, 2 * np.pi) + np.arange(int(rng.integers(2, 5))) * 1.6:
-            turn, spot = turn_z(float(yaw)), np.array([np.cos(yaw), np.sin(yaw), 0]) * 0.8
+            turn, spot = rotation_z(float(yaw)), np.array([np.cos(yaw), np.sin(yaw), 0]) * 0.8
             body.boxes(spot + np.array([[0, 0, 0.45], [0.2, 0, 0.68]]) @ turn.T, [[0.42, 0.42, 0.04], [0.03, 0.42, 0.45]], PLASTIC, DARK, turn)
             body.boxes(spot + np.array([[x, y, 0.22] for x in (0.18, -0.18) for y in (0.18, -0.18)]) @ turn.T, (0.03, 0.03, 0.44), METAL, DARK, turn)
 

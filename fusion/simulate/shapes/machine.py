@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from fusion.geometry.transforms import rotation_z
 from fusion.simulate.materials import Material
 from fusion.simulate.shapes.colours import AMBER, BLACK, CABIN, DARK, GLASS, GREY, ORANGE, RED, STEEL, WHITE, YELLOW, Colour, srgb, tint
-from fusion.simulate.shapes.sculpt import Sculpt, turn_z
+from fusion.simulate.shapes.sculpt import Sculpt
 from fusion.simulate.shapes.shape import Shape, fitted, spread
 from fusion.simulate.shapes.wheels import add_wheels
 
@@ -129,7 +130,7 @@ def _excavator(body: Sculpt, colour: Colour, rng: np.random.Generator) -> None:
         sides=5,
     )
     upper.quads([[[-2.11, 0.5, 1.5], [-2.11, -0.5, 1.5], [-2.11, -0.5, 1.7], [-2.11, 0.5, 1.7]]], RETRO, RED)
-    body.put(upper.mesh(), turn_z(float(rng.normal(0, 0.12))))
+    body.put(upper.mesh(), rotation_z(float(rng.normal(0, 0.12))))
 
 
 def _loader(body: Sculpt, colour: Colour, backhoe: bool) -> None:

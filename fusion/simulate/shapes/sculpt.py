@@ -57,12 +57,6 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return out
 
 
-def turn_z(yaw_rad: float) -> np.ndarray:
-    """`(3, 3)` rotation about z."""
-    c, s = float(np.cos(yaw_rad)), float(np.sin(yaw_rad))
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
 class Sculpt:
     """A mesh in the making. Materials and colours are given once, per part `(N,)`, `(N, 3)`, or per face."""
 
