@@ -4,6 +4,7 @@ from fusion.types.detections import ATTRIBUTES, BOX_FIELDS, DETECTION_CLASSES, D
 from fusion.types.sensor_batch import SensorBatch
 from fusion.types.sensor_set import POINT_FIELDS, CameraReading, LidarReading, SensorSet
 from fusion.types.streams import CameraStream, LidarStream
+from fusion.types.tracks import Tracks
 
 __all__ = ["ATTRIBUTES", "BOX_FIELDS", "DETECTION_CLASSES", "POINT_FIELDS", "CameraReading", "CameraStream", "Detections",
-           "GroundTruth", "LidarReading", "LidarStream", "SensorBatch", "SensorSet"]
+           "GroundTruth", "LidarReading", "LidarStream", "SensorBatch", "SensorSet", "Tracks"]
