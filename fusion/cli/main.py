@@ -7,10 +7,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from fusion.errors import UserError
 
 SUBCOMMANDS = ("demo", "simulate", "perceive", "evaluate", "train", "show_config")
+COMMAND_GROUP = "bevduet.commands"  # entry points of installed packages, each an `add_parser(subparsers)`: the ROS 2 commands come so
 
 EXAMPLES = """examples:
   bevduet demo
@@ -30,7 +33,26 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in SUBCOMMANDS:
         importlib.import_module(f"fusion.cli.{name}").add_parser(subparsers)
+    for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda found: found.name):
+        if entry_point.name not in subparsers.choices:
+            _add_installed_command(subparsers, entry_point)
     return parser
+
+
+def _add_installed_command(subparsers: Any, entry_point: EntryPoint) -> None:
+    """Add a command of another package; one that cannot be loaded says so when it is used and harms no other command."""
+    try:
+        entry_point.load()(subparsers)
+    except Exception as error:
+        reason = f"{entry_point.name}: {entry_point.value} cannot be loaded: {type(error).__name__}: {error}"
+
+        def refuse(_: argparse.Namespace) -> int:
+            raise UserError(reason)
+
+        # No character starts an option here, so that any arguments are accepted and the reason is what the user reads.
+        broken = subparsers.add_parser(entry_point.name, help="(cannot be loaded)", add_help=False, prefix_chars="\0")
+        broken.add_argument("arguments", nargs="*")
+        broken.set_defaults(run=refuse)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
