@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.bev.lift_splat import SplatConfig, SplatGrid, SplatLift, splat_grid
-from fusion.bev.pull import PullConfig, PullGrid, PullLift, pull_grid
+from fusion.bev.pull import PullConfig, PullGrid, PullLift, lidar_depth_bin, pull_grid
 from fusion.bev.trunk import BevTrunk, TrunkConfig
 from fusion.encoders.camera import CameraConfig, CameraEncoder
 from fusion.encoders.efficientnet import EfficientNetLite, EfficientNetLiteConfig
@@ -21,9 +21,10 @@ from fusion.encoders.voxels import VoxelConfig, VoxelEncoder, VoxelInput
 from fusion.geometry.grid import BevGrid
 from fusion.heads.centre import CentreHead, HeadConfig, HeadOutput
 from fusion.heads.decode import DecodeConfig, RawDetections, decode
+from fusion.heads.perspective import PerspectiveConfig, PerspectiveHead, perspective_heatmap
 from fusion.heads.targets import CentreTargets, TargetConfig, encode_targets
 from fusion.interaction.concat import ConcatConfig, ConcatFuser
-from fusion.losses.centre import CentreLossConfig, centre_losses
+from fusion.losses.centre import CentreLossConfig, centre_losses, class_weights, gaussian_focal_loss
 from fusion.losses.depth import depth_loss
 from fusion.types import DETECTION_CLASSES, CameraStream, GroundTruth, LidarStream, SensorBatch
 
@@ -56,6 +57,7 @@ class NetworkConfig:
         camera, lidar: the encoders; None builds a network without that sensor (not both).
         lift: camera features to BEV.
         fuser, trunk, head, decode, targets, loss: the stages after the encoders.
+        perspective: an auxiliary head that teaches the camera encoder while training, or None.
     """
 
     classes: tuple[str, ...] = DETECTION_CLASSES
@@ -70,6 +72,7 @@ class NetworkConfig:
     decode: DecodeConfig = field(default_factory=DecodeConfig)
     targets: TargetConfig = field(default_factory=TargetConfig)
     loss: CentreLossConfig = field(default_factory=CentreLossConfig)
+    perspective: PerspectiveConfig | None = None
 
     def __post_init__(self) -> None:
         if self.camera is None and self.lidar is None:
@@ -128,6 +131,7 @@ class BevDuetNet(nn.Module):
         camera_channels, lidar_channels = 0, 0
         self.camera: CameraEncoder | None = None
         self.lift: PullLift | SplatLift | None = None
+        self.perspective: PerspectiveHead | None = None
         if config.camera is not None:
             self.camera = CameraEncoder(config.camera)
             match config.lift:
@@ -136,6 +140,8 @@ class BevDuetNet(nn.Module):
                 case SplatConfig():
                     self.lift = SplatLift(config.lift, config.camera.channels)
             camera_channels = config.lift.channels
+            if config.perspective is not None:
+                self.perspective = PerspectiveHead(config.perspective, config.camera.channels, len(config.classes))
         self.lidar: PillarEncoder | VoxelEncoder | None = None
         match config.lidar:
             case PillarConfig():
@@ -167,7 +173,13 @@ class BevDuetNet(nn.Module):
             with torch.no_grad(), torch.autocast(batch.images.device.type, enabled=False):
                 match self.config.lift:
                     case PullConfig() as lift:
-                        where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift.heights_m, lift.views)
+                        where = pull_grid(
+                            batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift.heights_m, lift.views, lift.depth
+                        )
+                        if lift.depth is not None and self.training:
+                            where = replace(where, depth_bin=lidar_depth_bin(
+                                lift.depth, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, batch.points, batch.points_ok
+                            ))
                     case SplatConfig() as lift:
                         where = splat_grid(
                             batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, batch.points_ok
@@ -179,7 +191,9 @@ class BevDuetNet(nn.Module):
         """Maps on `config.bev_grid`."""
         if isinstance(inputs, SensorBatch):
             inputs = self.prepare(inputs)
-        camera, lidar = self.camera_stream(inputs), self.lidar_stream(inputs)
+        return self._answer(self.camera_stream(inputs), self.lidar_stream(inputs))
+
+    def _answer(self, camera: CameraStream | None, lidar: LidarStream | None) -> HeadOutput:
         output: HeadOutput = self.head(self.trunk(self.fuser(camera, lidar)))
         return output if camera is None else replace(output, depth_logits=camera.depth_logits)
 
@@ -188,12 +202,8 @@ class BevDuetNet(nn.Module):
         if self.camera is None or inputs.where is None:
             return None
         perspective = self.camera(inputs.images, inputs.camera_ok)
-        depth_logits: Tensor | None = None
-        if isinstance(self.lift, SplatLift):
-            bev, depth_logits = self.lift(perspective, inputs.where)
-        else:
-            assert self.lift is not None
-            bev = self.lift(perspective, inputs.where)
+        assert self.lift is not None
+        bev, depth_logits = self.lift(perspective, inputs.where)
         return CameraStream(perspective=perspective, bev=bev, seen=inputs.where.seen, ok=inputs.camera_ok.any(dim=1), depth_logits=depth_logits)
 
     def lidar_stream(self, inputs: NetInputs) -> LidarStream | None:
@@ -209,14 +219,26 @@ class BevDuetNet(nn.Module):
     def losses(self, output: HeadOutput, targets: CentreTargets, inputs: NetInputs | None = None) -> dict[str, Tensor]:
         """Weighted losses by name (their sum is to be minimised); `inputs` is needed for depth supervision alone."""
         losses = centre_losses(output, targets, self.config.loss)
-        if output.depth_logits is not None and inputs is not None and isinstance(inputs.where, SplatGrid):
+        if output.depth_logits is not None and inputs is not None and inputs.where is not None and inputs.where.depth_bin is not None:
             losses["depth"] = self.config.loss.depth * depth_loss(output.depth_logits, inputs.where.depth_bin)
         return losses
 
     def loss(self, batch: SensorBatch | NetInputs, truths: Sequence[GroundTruth]) -> dict[str, Tensor]:
         """Forward and losses in one: weighted losses by name."""
         inputs = self.prepare(batch) if isinstance(batch, SensorBatch) else batch
-        return self.losses(self(inputs), self.targets(truths).to(inputs.images.device), inputs)
+        camera, lidar = self.camera_stream(inputs), self.lidar_stream(inputs)
+        losses = self.losses(self._answer(camera, lidar), self.targets(truths).to(inputs.images.device), inputs)
+        if self.perspective is not None and camera is not None and isinstance(batch, SensorBatch) and bool(batch.camera_ok.any()):
+            losses["perspective"] = self.config.loss.perspective * self._perspective_loss(self.perspective, camera, batch, truths)
+        return losses
+
+    def _perspective_loss(self, head: PerspectiveHead, camera: CameraStream, batch: SensorBatch, truths: Sequence[GroundTruth]) -> Tensor:
+        logits = head(camera.perspective, batch.camera_ok)
+        image_hw = (batch.images.shape[-2], batch.images.shape[-1])
+        target = perspective_heatmap(truths, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw,
+                                     (logits.shape[-2], logits.shape[-1]), len(self.config.classes)).to(logits.device)
+        labels = (target == 1).nonzero()[:, 1]
+        return gaussian_focal_loss(logits, target, class_weights(labels, len(self.config.classes), self.config.loss.class_balance))
 
     def decode(self, output: HeadOutput, ok: np.ndarray | None = None) -> list[RawDetections]:
         """Boxes of maps; `(B,)` bool `ok` False gives none."""

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fusion.bev.image_depth import lidar_depth_m
 from fusion.geometry.grid import BevGrid
 
 
@@ -64,7 +65,7 @@ def splat_grid(
     batch = len(camera_ok)
     (height, width), (h, w), (size_x, size_y) = image_hw, feature_hw, grid.shape
     device = intrinsics.device
-    low, _ = config.depth_range_m
+    low, high = config.depth_range_m
     depths = low + (torch.arange(config.bins, device=device) + 0.5) * config.depth_step_m
     u = (torch.arange(w, device=device) + 0.5) * (width / w) - 0.5
     v = (torch.arange(h, device=device) + 0.5) * (height / h) - 0.5
@@ -81,37 +82,10 @@ def splat_grid(
     source = torch.nonzero(inside.flatten()).squeeze(1)
     cell = ((sample * size_x + i) * size_y + j).flatten()[source]
     seen = torch.zeros(batch * size_x * size_y, device=device).index_fill(0, cell, 1.0).view(batch, 1, size_x, size_y)
-    depth_bin = _depth_bins(intrinsics, cam_T_ego, camera_ok, image_hw, feature_hw, config, points, points_ok)
+    nearest = lidar_depth_m(intrinsics, cam_T_ego, camera_ok, image_hw, feature_hw, points, points_ok)
+    known = (nearest >= low) & (nearest < high)
+    depth_bin = torch.where(known, torch.floor((torch.where(known, nearest, low) - low) / config.depth_step_m).long(), -1)
     return SplatGrid(source=source, cell=cell, seen=seen, depth_bin=depth_bin)
-
-
-def _depth_bins(
-    intrinsics: Tensor,
-    cam_T_ego: Tensor,
-    camera_ok: Tensor,
-    image_hw: tuple[int, int],
-    feature_hw: tuple[int, int],
-    config: SplatConfig,
-    points: Tensor,
-    points_ok: Tensor,
-) -> Tensor:
-    """`(B, N, h, w)`: bin of the nearest LiDAR point per feature pixel, or -1."""
-    batch, cameras = camera_ok.shape
-    (height, width), (h, w) = image_hw, feature_hw
-    image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]
-    uvd = torch.einsum("bnij,bpj->bnpi", image_T_ego[..., :3], points[..., :3].float()) + image_T_ego[:, :, None, :, 3]
-    depth = uvd[..., 2]
-    low, high = config.depth_range_m
-    row = torch.floor((uvd[..., 1] / depth.clamp(min=1e-3) + 0.5) * (h / height))
-    column = torch.floor((uvd[..., 0] / depth.clamp(min=1e-3) + 0.5) * (w / width))
-    inside = (depth >= low) & (depth < high) & (row >= 0) & (row < h) & (column >= 0) & (column < w)
-    inside &= camera_ok[:, :, None] & points_ok[:, None]
-    camera = torch.arange(batch * cameras, device=depth.device).view(batch, cameras, 1)
-    pixel = ((camera * h + row.clamp(0, h - 1).long()) * w + column.clamp(0, w - 1).long())[inside]
-    bins = torch.floor((depth[inside] - low) / config.depth_step_m).long()
-    none = config.bins
-    nearest = torch.full((batch * cameras * h * w,), none, device=depth.device).scatter_reduce(0, pixel, bins, "amin")
-    return torch.where(nearest == none, -1, nearest).view(batch, cameras, h, w)
 
 
 class SplatLift(nn.Module):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fusion.bev.image_depth import DepthBins, lidar_depth_m, reference_scale
 from fusion.geometry.grid import BevGrid
 
 
@@ -20,12 +21,15 @@ class PullConfig:
         heights_m: heights above the ego origin (about the ground) at which each cell looks into the images.
         views: cameras a cell point may look into; where more see it, those nearest to their image's centre column win.
         channels: channels of the camera stream in BEV.
+        depth: bins of a depth distribution per feature pixel; each cell then takes a feature as far as the pixel is likely to lie at the
+            cell's depth. None: every cell on a pixel's ray takes its feature alike.
     """
 
     kind: Literal["pull"] = "pull"
     heights_m: tuple[float, ...] = (0.2, 1.0, 1.8, 3.0)
     views: int = 2
     channels: int = 48
+    depth: DepthBins | None = None
 
     def __post_init__(self) -> None:
         if not self.heights_m or self.views < 1:
@@ -40,11 +44,15 @@ class PullGrid:
         coords: `(B, V, Z * X, Y, 2)` float32 normalised (align_corners=True) sample positions.
         weight: `(B, V, Z, X, Y)` float32, 1 / number of views used, 0 where the view does not exist.
         seen: `(B, 1, X, Y)` float32 in {0, 1}.
+        depth_at: `(B, V, Z, X, Y)` float32, where the cell's depth is among the depth bins (`DepthBins.position`), or None.
+        depth_bin: `(B, N, h, w)` int64, the bin that the LiDAR saw in the pixel, -1 where it saw none; None where no one asks.
     """
 
     coords: Tensor
     weight: Tensor
     seen: Tensor
+    depth_at: Tensor | None = None
+    depth_bin: Tensor | None = None
 
 
 def pull_grid(
@@ -56,6 +64,7 @@ def pull_grid(
     grid: BevGrid,
     heights_m: tuple[float, ...],
     views: int,
+    depth: DepthBins | None = None,
     min_depth_m: float = 0.5,
 ) -> PullGrid:
     """Project cell centres into the images (host work: no gradient, no place in a deployed graph).
@@ -64,6 +73,7 @@ def pull_grid(
         intrinsics: `(B, N, 3, 3)` pixels of the `image_hw` image, pixel centres at integers.
         cam_T_ego: `(B, N, 4, 4)`.
         camera_ok: `(B, N)` bool; absent cameras see nothing.
+        depth: bins for `depth_at`.
     """
     batch, cameras = camera_ok.shape
     size_x, size_y = grid.shape
@@ -75,17 +85,18 @@ def pull_grid(
             coords=torch.zeros(batch, views, depth_cells * size_x, size_y, 2, device=device),
             weight=torch.zeros(batch, views, depth_cells, size_x, size_y, device=device),
             seen=torch.zeros(batch, 1, size_x, size_y, device=device),
+            depth_at=None if depth is None else torch.zeros(batch, views, depth_cells, size_x, size_y, device=device),
         )
     image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]  # (B, N, 3, 4)
     centres = torch.from_numpy(grid.cell_centres_m()).to(device).view(-1, 2)
     ground = torch.einsum("bnij,pj->bnip", image_T_ego[..., :2], centres) + image_T_ego[..., 3:]
     heights = torch.tensor(heights_m, device=device)
     uvd = ground[:, :, :, None] + image_T_ego[:, :, :, 2, None, None] * heights[:, None]  # (B, N, 3, Z, P)
-    depth = uvd[:, :, 2]
-    safe = depth.clamp(min=min_depth_m)
+    depth_m = uvd[:, :, 2]
+    safe = depth_m.clamp(min=min_depth_m)
     u, v = uvd[:, :, 0] / safe, uvd[:, :, 1] / safe
     height, width = image_hw
-    inside = (depth > min_depth_m) & (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
+    inside = (depth_m > min_depth_m) & (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
     inside &= camera_ok[:, :, None, None]
     off_centre = torch.where(inside, (u - (width - 1) / 2).abs(), torch.inf)
     best, camera = off_centre.topk(views, dim=1, largest=False)  # (B, V, Z, P)
@@ -99,35 +110,72 @@ def pull_grid(
     y = row * (2 / max(h - 1, 1)) - 1
     coords = torch.where(found[..., None], torch.stack([x, y], -1), -1.0)
     weight = found.float() / found.sum(1, keepdim=True).clamp(min=1)
+    depth_at: Tensor | None = None
+    if depth is not None:
+        reference_m = (depth_m * reference_scale(intrinsics, width)[:, :, None, None]).gather(1, camera)
+        depth_at = depth.position(reference_m).view(batch, views, depth_cells, size_x, size_y)
     return PullGrid(
         coords=coords.view(batch, views, depth_cells * size_x, size_y, 2),
         weight=weight.view(batch, views, depth_cells, size_x, size_y),
         seen=found.any(1).any(1).float().view(batch, 1, size_x, size_y),
+        depth_at=depth_at,
     )
 
 
+def lidar_depth_bin(depth: DepthBins, intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int],
+                    feature_hw: tuple[int, int], points: Tensor, points_ok: Tensor) -> Tensor:
+    """`PullGrid.depth_bin`, what a depth distribution is taught with; shapes as in `SensorBatch`."""
+    nearest = lidar_depth_m(intrinsics, cam_T_ego, camera_ok, image_hw, feature_hw, points, points_ok)
+    known = torch.isfinite(nearest)
+    at = depth.position(torch.where(known, nearest, 1.0) * reference_scale(intrinsics, image_hw[1])[:, :, None, None])
+    return torch.where(known & (at >= 0) & (at < depth.count), at.floor().long(), -1)
+
+
 class PullLift(nn.Module):
-    """Sample, average over views, and let a 1x1 convolution read the heights."""
+    """Sample, average over views, and let a 1x1 convolution read the heights.
+
+    With `depth`, samples are weighted by the probability that their pixel lies at the cell's depth: pulling's form of the outer product
+    in Lift-Splat (arXiv 2008.05711), without a scatter.
+    """
 
     def __init__(self, config: PullConfig, in_channels: int) -> None:
         super().__init__()
         self.config = config
+        self.depth = None if config.depth is None else nn.Conv2d(in_channels, config.depth.count, 1)
         self.reduce = nn.Sequential(
             nn.Conv2d(in_channels * len(config.heights_m), config.channels, 1, bias=False),
             nn.BatchNorm2d(config.channels),
             nn.ReLU(inplace=True),
         )
 
-    def forward(self, perspective: Tensor, where: PullGrid) -> Tensor:
-        """`(B, N, C, h, w)` -> `(B, D, X, Y)`, zero where no present camera sees."""
+    def forward(self, perspective: Tensor, where: PullGrid) -> tuple[Tensor, Tensor | None]:
+        """`(B, N, C, h, w)` -> BEV `(B, D, X, Y)`, zero where no present camera sees, and depth logits `(B, N, bins, h, w)` or None."""
         batch, cameras, channels, h, w = perspective.shape
         views, heights, size_x, size_y = where.weight.shape[1:]
         if cameras == 0:
-            return perspective.new_zeros(batch, self.config.channels, size_x, size_y)
+            return perspective.new_zeros(batch, self.config.channels, size_x, size_y), None
         tiled = perspective.permute(0, 2, 3, 1, 4).reshape(batch, channels, h, cameras * w)
+        logits: Tensor | None = None if self.depth is None else self.depth(tiled)
+        share = None if logits is None else logits.float().softmax(dim=1).to(tiled.dtype)
         total = perspective.new_zeros(batch, channels, heights, size_x, size_y)
         for view in range(views):
-            sampled = F.grid_sample(tiled, where.coords[:, view].to(tiled.dtype), align_corners=True)
-            total = total + sampled.view(batch, channels, heights, size_x, size_y) * where.weight[:, None, view].to(sampled.dtype)
+            coords = where.coords[:, view].to(tiled.dtype)
+            sampled = F.grid_sample(tiled, coords, align_corners=True).view(batch, channels, heights, size_x, size_y)
+            weight = where.weight[:, None, view].to(sampled.dtype)
+            if share is not None and where.depth_at is not None:
+                likely = F.grid_sample(share, coords, align_corners=True).view(batch, -1, heights, size_x, size_y)
+                weight = weight * _between_bins(likely, where.depth_at[:, None, view])
+            total = total + sampled * weight
         bev: Tensor = self.reduce(total.flatten(1, 2))
-        return bev * where.seen.to(bev.dtype)
+        if logits is not None:
+            logits = logits.view(batch, -1, h, cameras, w).permute(0, 3, 1, 2, 4)
+        return bev * where.seen.to(bev.dtype), logits
+
+
+def _between_bins(likely: Tensor, at: Tensor) -> Tensor:
+    """`(B, bins, Z, X, Y)` probabilities at `(B, 1, Z, X, Y)` positions, linear between the bins' centres, in units of an even share."""
+    bins = likely.shape[1]
+    centre = (at - 0.5).clamp(0, bins - 1)
+    lower = centre.floor().clamp(max=bins - 2)
+    index, far = lower.long(), (centre - lower).to(likely.dtype)
+    return (likely.gather(1, index) * (1 - far) + likely.gather(1, index + 1) * far) * bins

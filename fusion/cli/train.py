@@ -28,6 +28,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
     parser.add_argument("--init", metavar="MODEL", help="fine-tune: start from shipped weights by name, or from a .safetensors file")
+    parser.add_argument("--init-parts", metavar="PARTS",
+                        help="take only these parts of --init, comma-separated, such as lidar,trunk; the others start fresh")
     parser.add_argument("--devices", type=int, default=1, help="GPUs, or CPU processes without a GPU (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="sets", help="override, as train.epochs=2")
     parser.set_defaults(run=run)
@@ -45,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     scenes = [name for name in args.scenes.split(",") if name] if args.scenes else None
     source = open_source(args.dataroot, args.version, scenes)
     path = train(recipe, source, args.out, resume=args.resume, devices=args.devices,
-                 init=None if args.init is None else resolve_model(args.init))
+                 init=None if args.init is None else resolve_model(args.init),
+                 init_parts=None if args.init_parts is None else [name for name in args.init_parts.split(",") if name])
     if os.environ.get("LOCAL_RANK", "0") == "0":  # the other processes of this command answer nothing
         print(f"wrote {path} and {path.with_suffix('.yaml')}")
     return 0

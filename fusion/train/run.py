@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fusion.data.source import SceneSource
 from fusion.errors import UserError
 from fusion.train.dataset import TrainDataset
 from fusion.train.ema import EmaCallback
+from fusion.train.init import take_weights
 from fusion.train.module import TrainModule
 from fusion.train.recipe import Recipe
 
@@ -61,8 +63,9 @@ class StopAfter(L.Callback):
             trainer.should_stop = True
 
 
-def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = False, init: Path | None = None, devices: int = 1,
-          stop_after_epochs: int | None = None, progress: bool = True) -> Path:
+def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = False, init: Path | None = None,
+          init_parts: Sequence[str] | None = None, devices: int = 1, stop_after_epochs: int | None = None,
+          progress: bool = True) -> Path:
     """Train, and leave in `out`: `model.safetensors` + `.yaml` (averaged weights), `last.ckpt` (to resume), `log/` (CSV).
 
     Args:
@@ -70,7 +73,8 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         source: training data.
         out: folder of the run.
         resume: go on from `last.ckpt`; the losses are those the uninterrupted run would have had.
-        init: a checkpoint of the same network to start from, for fine-tuning; None starts from fresh weights.
+        init: a checkpoint to start from, for fine-tuning; None starts from fresh weights.
+        init_parts: take these parts of it alone (`lidar`, `trunk`, ...; they must be alike in both networks), the others start fresh.
         devices: GPUs, or processes on the CPU where there is no GPU; more than one trains by DDP, `batch_size` samples each.
         stop_after_epochs: end early, to be resumed; the schedule stays that of `recipe.train.epochs`.
         progress: show a progress bar.
@@ -90,10 +94,12 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         raise UserError(f"--init {init}: a resumed run has weights already; leave one of --init and --resume away")
     if devices < 1 or (torch.cuda.is_available() and devices > torch.cuda.device_count()):
         raise UserError(f"--devices {devices}: expected 1 to {max(torch.cuda.device_count(), 1)}")
-    start = None if init is None else _weights_of(init, recipe)
+    if init_parts is not None and init is None:
+        raise UserError(f"--init-parts {','.join(init_parts)}: expected --init with a model to take them from")
+    start = None if init is None else load_checkpoint(init)
     module = TrainModule(recipe, TrainDataset(source, recipe.model, config))
-    if start is not None:
-        module.network.load_state_dict(start)
+    if init is not None and start is not None:
+        take_weights(module.network, *start, init, init_parts)
     out.mkdir(parents=True, exist_ok=True)
     ema = EmaCallback(config.ema_decay) if config.ema_decay > 0 else None
     export = ExportCallback(out / MODEL_FILE, recipe, ema)
@@ -123,14 +129,6 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     if trainer.is_global_zero:
         export.export(module)
     return out / MODEL_FILE
-
-
-def _weights_of(path: Path, recipe: Recipe) -> dict[str, Any]:
-    network, config = load_checkpoint(path)
-    if config.network != recipe.model.network:
-        raise UserError(f"--init {path}: weights of another network than the config's; train with the config saved beside them,"
-                        f" {path.with_suffix('.yaml')}, or without --init")
-    return network.state_dict()
 
 
 def _fit(trainer: Any, module: TrainModule, resume_from: Path | None) -> None:

@@ -18,7 +18,7 @@ class CameraStream:
         bev: `(B, D, X, Y)` the same lifted to BEV; first spatial index forward, second left; zero where no camera sees.
         seen: `(B, 1, X, Y)` float in {0, 1}: cells that at least one present camera sees.
         ok: `(B,)` bool: at least one camera is present.
-        depth_logits: `(B, N, bins, h, w)` where the lift predicts depth (training), else None.
+        depth_logits: `(B, N, bins, h, w)` where the lift predicts depth, else None.
     """
 
     perspective: Tensor

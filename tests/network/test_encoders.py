@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from fusion.bev.image_depth import DepthBins
 from fusion.bev.lift_splat import SplatConfig, splat_grid
-from fusion.bev.pull import pull_grid
+from fusion.bev.pull import PullConfig, PullLift, lidar_depth_bin, pull_grid
 from fusion.encoders.camera import CameraConfig, CameraEncoder
 from fusion.encoders.efficientnet import EfficientNetLite, EfficientNetLiteConfig
 from fusion.encoders.pillarise import PILLAR_FEATURES, pillarise
@@ -80,6 +81,40 @@ def test_pull_samples_where_cells_project() -> None:
             checked += 1
     assert checked >= 4
     assert set(where.weight.unique().tolist()) <= {0.0, 0.5, 1.0}
+
+
+def test_pulled_features_count_as_far_as_their_pixel_lies_at_the_cells_depth() -> None:
+    batch = SensorBatch.example(cameras=1, size_hw=(64, 128))  # focal length 0.8 image widths: depths are reference depths
+    depth = DepthBins(count=4, range_m=(2.0, 32.0))  # edges 2, 4, 8, 16, 32
+    where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), GRID, (1.5,), 1, depth)
+    assert where.depth_at is not None
+    i, j = 15, 8
+    cell_m = float(GRID.cell_centres_m()[i, j, 0]) - 1.0  # the camera stands at x = 1
+    at = float(where.depth_at[0, 0, 0, i, j])
+    assert at == pytest.approx(np.log2(cell_m / 2), abs=1e-4)
+    lift = PullLift(PullConfig(heights_m=(1.5,), views=1, channels=1, depth=depth), 1).eval()
+    assert lift.depth is not None
+    with torch.no_grad():
+        lift.reduce[0].weight.fill_(1.0)
+        lift.depth.weight.zero_()
+        lift.depth.bias.copy_(torch.tensor([0.1, 0.2, 0.3, 0.4]).log())
+        bev, logits = lift(torch.ones(1, 1, 1, 8, 16), where)
+    assert logits is not None and logits.shape == (1, 1, 4, 8, 16)
+    lower, far = int(at - 0.5), (at - 0.5) % 1
+    share = 0.1 * (lower + 1) * (1 - far) + 0.1 * (lower + 2) * far
+    assert float(bev[0, 0, i, j]) == pytest.approx(4 * share, rel=1e-4)
+
+
+def test_lidar_teaches_depth_as_a_camera_of_reference_focal_length_would_see_it() -> None:
+    batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
+    points = torch.tensor([[[6.3, 0.0, 1.5, 0, 0], [7.3, 0.0, 1.5, 0, 0], [-5.0, 0.0, 1.5, 0, 0]]])
+    depth = DepthBins(count=8, range_m=(1.0, 256.0))  # bin k spans 2^k to 2^(k + 1)
+    for zoom, expected in ((1.0, 2), (2.0, 1), (0.5, 3)):  # 5.3 m looks like 2.65 m through twice the focal length
+        intrinsics = batch.intrinsics.clone()
+        intrinsics[:, :, :2, :2] *= zoom
+        taught = lidar_depth_bin(depth, intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), points, torch.ones(1, 3).bool())
+        assert taught[0, 0, 4, 8] == expected
+        assert (taught >= 0).sum() == 1
 
 
 def test_splat_puts_depth_where_pull_looks() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,11 @@ import torch
 from fusion.geometry.grid import BevGrid
 from fusion.heads.centre import HeadOutput
 from fusion.heads.decode import DecodeConfig, decode
+from fusion.heads.perspective import perspective_heatmap
 from fusion.heads.targets import CentreTargets, encode_targets, gaussian_radius
 from fusion.heads.yaw import decode_yaw, direction_bin
-from fusion.losses.centre import centre_losses, gaussian_focal_loss
-from fusion.types import ATTRIBUTES, DETECTION_CLASSES, GroundTruth
+from fusion.losses.centre import CentreLossConfig, centre_losses, class_weights, gaussian_focal_loss
+from fusion.types import ATTRIBUTES, DETECTION_CLASSES, GroundTruth, SensorBatch
 
 GRID = BevGrid(x_range_m=(-20, 28), y_range_m=(-16, 16), cell_m=0.8)
 
@@ -122,3 +125,38 @@ def test_focal_loss_matches_its_definition() -> None:
     p = logits.sigmoid()[0]
     expected = -(p[0].log() * (1 - p[0]) ** 2) - (1 - p[1]).log() * p[1] ** 2 * 0.4**4 - (1 - p[2]).log() * p[2] ** 2
     assert gaussian_focal_loss(logits, target) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_classes_weigh_by_how_rare_they_are() -> None:
+    labels = torch.tensor([0] * 8 + [1] * 2)
+    assert class_weights(labels, 3, 1.0).tolist() == [1.0, 4.0, 8.0]
+    assert class_weights(labels, 3, 0.5).tolist() == pytest.approx([1.0, 2.0, 8**0.5])
+    logits, target = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
+    target[0, 0].view(-1)[:8] = 1
+    target[0, 1].view(-1)[:2] = 1
+    each = [float(gaussian_focal_loss(logits[:, k], target[:, k])) * max(int((target[0, k] == 1).sum()), 1) for k in range(3)]
+    balanced = float(gaussian_focal_loss(logits, target, class_weights(labels, 3, 1.0)))
+    assert balanced == pytest.approx((each[0] + 4 * each[1] + 8 * each[2]) / 16, rel=1e-5)
+
+
+def test_balanced_boxes_are_those_of_one_object_per_class() -> None:
+    targets = encode_targets([truth()], GRID, 10)
+    output = perfect_maps(targets)
+    output = replace(output, height=output.height + 1.0)  # every box is wrong by one metre: any weighting gives one metre
+    for balance in (0.0, 0.5, 1.0):
+        losses = centre_losses(output, targets, CentreLossConfig(class_balance=balance, height=1.0))
+        assert losses["height"] == pytest.approx(1.0, abs=1e-4)
+    with pytest.raises(ValueError, match="class_balance: expected 0 to 1, got 2"):
+        CentreLossConfig(class_balance=2)
+
+
+def test_perspective_peaks_stand_where_boxes_project() -> None:
+    batch = SensorBatch.example(cameras=2, size_hw=(64, 128))  # the first looks along +x from (1, 0, 1.5), the second along -x
+    boxes = np.array([[11, 0, 1.5, 4, 2, 1.5, 0, 0, 0], [11, 2, 1.5, 1, 1, 1, 0, 0, 0], [-11, 0, 1.5, 4, 2, 1.5, 0, 0, 0]], np.float32)
+    seen = GroundTruth(boxes=boxes, labels=np.array([0, 5, 1]), attributes=("",) * 3, num_lidar_pts=np.full(3, 9), visibility=np.array([4, 1, 0]))
+    heatmap = perspective_heatmap([seen], batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), 10)
+    assert heatmap.shape == (2, 10, 8, 16)
+    peaks = (heatmap == 1).nonzero().tolist()
+    assert peaks == [[0, 0, 4, 8], [1, 1, 4, 8]]  # the second box is hidden
+    only_second = torch.tensor([[False, True]])
+    assert (perspective_heatmap([seen], batch.intrinsics, batch.cam_T_ego, only_second, (64, 128), (8, 16), 10) == heatmap[1:]).all()

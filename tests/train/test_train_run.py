@@ -11,6 +11,8 @@ import pytest
 import torch
 from synthetic import SyntheticSource, tiny_recipe
 
+from fusion.bev.image_depth import DepthBins
+from fusion.bev.pull import PullConfig
 from fusion.checkpoint import load_checkpoint
 from fusion.errors import UserError
 from fusion.train.config import TrainConfig
@@ -65,6 +67,24 @@ def test_fine_tuning_starts_from_given_weights(tmp_path: Path) -> None:
         train(other_net, SyntheticSource(), tmp_path / "other", init=first, progress=False)
     with pytest.raises(UserError, match="holds a run already; go on with --resume"):
         train(tiny_recipe(), SyntheticSource(), tmp_path / "first", progress=False)
+
+
+def test_fine_tuning_takes_the_parts_that_are_named(tmp_path: Path) -> None:
+    first = train(tiny_recipe(epochs=1, ema_decay=0.0), SyntheticSource(), tmp_path / "first", progress=False)
+    recipe = tiny_recipe(epochs=1, ema_decay=0.0, lr=1e-9)
+    network = replace(recipe.model.network, lift=PullConfig(views=1, channels=recipe.model.network.lift.channels, depth=DepthBins(count=4)))
+    recipe = replace(recipe, model=replace(recipe.model, network=network))
+    tuned = train(recipe, SyntheticSource(), tmp_path / "tuned", init=first, init_parts=["lidar", "trunk"], progress=False)
+    a, b = load_checkpoint(first)[0], load_checkpoint(tuned)[0]
+    for part, same in (("lidar", True), ("trunk", True), ("camera", False), ("head", False)):
+        pairs = zip(getattr(a, part).parameters(), getattr(b, part).parameters(), strict=True)
+        assert all(torch.allclose(x, y, rtol=0, atol=1e-6) for x, y in pairs) == same, part
+    with pytest.raises(UserError, match=r"--init-parts wheels: not a part of both networks; expected some of camera, lift, lidar"):
+        train(recipe, SyntheticSource(), tmp_path / "a", init=first, init_parts=["wheels"], progress=False)
+    with pytest.raises(UserError, match=r"--init-parts lift: differs in 2 weights .*\(depth.bias, depth.weight\); leave it away"):
+        train(recipe, SyntheticSource(), tmp_path / "b", init=first, init_parts=["lift"], progress=False)
+    with pytest.raises(UserError, match="--init-parts lidar: expected --init"):
+        train(recipe, SyntheticSource(), tmp_path / "c", init_parts=["lidar"], progress=False)
 
 
 def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:

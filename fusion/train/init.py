@@ -1,0 +1,44 @@
+"""Fine-tuning: a network that starts from the weights of another, whole or in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from fusion.errors import UserError
+from fusion.model import ModelConfig
+from fusion.network import BevDuetNet
+
+
+def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, path: Path, parts: Sequence[str] | None) -> None:
+    """Start `network` from the weights of `source`.
+
+    Args:
+        network: changed in place.
+        source, config: of the checkpoint at `path`.
+        parts: names of the network's parts to take; None takes all of a network that is the same.
+
+    Raises:
+        UserError: another network, an unknown part, or a part whose weights differ in shape.
+    """
+    wanted = network.config
+    if parts is None:
+        if replace(config.network, loss=wanted.loss, targets=wanted.targets, decode=wanted.decode) != wanted:  # these hold no weights
+            raise UserError(f"--init {path}: weights of another network than the config's; train with the config saved beside them,"
+                            f" {path.with_suffix('.yaml')}, take only the parts that are alike (--init-parts), or leave --init away")
+        network.load_state_dict(source.state_dict())
+        return
+    for part in parts:
+        mine, theirs = getattr(network, part, None), getattr(source, part, None)
+        if not isinstance(mine, nn.Module) or not isinstance(theirs, nn.Module):
+            both = [name for name, _ in network.named_children() if isinstance(getattr(source, name, None), nn.Module)]
+            raise UserError(f"--init-parts {part}: not a part of both networks; expected some of {', '.join(both)}")
+        have, need = theirs.state_dict(), mine.state_dict()
+        differ = sorted(key for key in have.keys() | need.keys() if key not in have or key not in need or have[key].shape != need[key].shape)
+        if differ:
+            raise UserError(f"--init-parts {part}: differs in {len(differ)} weights between the config's network and {path}"
+                            f" ({', '.join(differ[:4])}{', ...' if len(differ) > 4 else ''}); leave it away to start it fresh")
+        mine.load_state_dict(have)
