@@ -1,0 +1,116 @@
+"""Point clouds, to and from messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fusion.errors import BadSensorData
+from fusion.types import POINT_FIELDS
+from ros_nodes.conversion.factories import Make
+from ros_nodes.conversion.frames import header_msg, stamp_ns
+
+_DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # PointField.INT8 ... FLOAT64
+_FLOAT32 = 7
+_TIME_FIELDS = ("t", "time", "timestamp", "offset_time")
+_INTENSITY_FIELDS = ("intensity", "i", "reflectivity")
+CLOUD_FIELDS = ("x", "y", "z", "intensity", "ring")
+"""Fields of the clouds that are written here, all float32, in this order: the columns of nuScenes' files."""
+
+
+def cloud_columns(message: Any) -> dict[str, np.ndarray]:
+    """Every field of a `sensor_msgs/PointCloud2` as `(P,)` in its own dtype, whatever the order, byte order and padding.
+
+    Raises:
+        BadSensorData: fields that are unknown, repeated or reach beyond a point; data that do not fit width, height and steps.
+    """
+    height, width, step, row_step = int(message.height), int(message.width), int(message.point_step), int(message.row_step)
+    data = memoryview(message.data).cast("B")
+    if row_step < width * step or len(data) != height * row_step or step < 1:
+        raise BadSensorData(f"point cloud: {len(data)} bytes with row_step {row_step} for {height} rows of {width} points of {step} bytes; "
+                            f"expected {height} rows of at least {width * step} bytes")
+    order = ">" if message.is_bigendian else "<"
+    columns: dict[str, np.ndarray] = {}
+    for field in message.fields:
+        kind = _DATATYPES.get(int(field.datatype))
+        size = np.dtype(kind).itemsize if kind else 0
+        if kind is None or field.offset + size > step or field.name in columns:
+            raise BadSensorData(f"point cloud: field {field.name!r} with datatype {field.datatype} at byte {field.offset} of {step}; expected "
+                                "datatypes 1 to 8 within a point, each name once")
+        if not height * width:
+            columns[field.name] = np.zeros(0, order + kind)
+            continue
+        grid: np.ndarray = np.ndarray((height, width), order + kind, data, int(field.offset), (row_step, step))
+        columns[field.name] = grid.reshape(-1)
+    return columns
+
+
+def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
+    """Points of a `sensor_msgs/PointCloud2` in the cloud's own frame. Nothing near the sensor is cut: see `fusion.data.readers.remove_close`.
+
+    Args:
+        message: the cloud; fields x y z of any numeric type. `intensity` (or `i`, `reflectivity`) is 0 where absent or not finite.
+            `t`, `time`, `timestamp` or `offset_time` is the time of each point: integers are nanoseconds after the header's stamp,
+            floats seconds after it or since the epoch (nanoseconds since the epoch where they are that large).
+        intensity_max: the intensity that becomes 1.
+
+    Returns:
+        `(P, 5)` float32, columns `POINT_FIELDS`; rows whose position is not finite are left out. `age_s` counts back from the header's
+        stamp: negative for points measured after it, as with drivers that stamp the start of a sweep; 0 without times.
+
+    Raises:
+        BadSensorData: damaged data, or no x, y, z.
+        ValueError: `intensity_max` is not positive.
+    """
+    if not intensity_max > 0:
+        raise ValueError(f"intensity_max: expected a positive number, got {intensity_max}")
+    columns = cloud_columns(message)
+    if not {"x", "y", "z"} <= columns.keys():
+        raise BadSensorData(f"point cloud: fields {sorted(columns)}; expected x, y and z among them")
+    points = np.zeros((len(columns["x"]), len(POINT_FIELDS)), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # float64 fields may hold what float32 cannot: dropped below
+        for index, name in enumerate("xyz"):
+            points[:, index] = columns[name]
+        intensity = next((columns[name] for name in _INTENSITY_FIELDS if name in columns), None)
+        if intensity is not None:
+            points[:, 3] = intensity
+            points[:, 3] = np.clip(np.nan_to_num(points[:, 3] / np.float32(intensity_max), posinf=1, neginf=0), 0, 1)
+    times = next((columns[name] for name in _TIME_FIELDS if name in columns), None)
+    if times is not None:
+        points[:, 4] = _age_s(times, stamp_ns(message.header.stamp))
+    finite = np.isfinite(points[:, :3]).all(axis=1)
+    return points if finite.all() else points[finite]
+
+
+def _age_s(times: np.ndarray, cloud_stamp_ns: int) -> np.ndarray:
+    """`(P,)` float64 seconds from each point to the cloud's stamp; 0 where the time is not finite."""
+    if times.dtype.kind in "iu":
+        return -1e-9 * times.astype(np.float64)
+    seconds = times.astype(np.float64)
+    latest = float(np.max(seconds, initial=0.0, where=np.isfinite(seconds)))
+    if latest > 1e15:
+        seconds = 1e-9 * (seconds - cloud_stamp_ns)
+    elif latest > 1e6:
+        seconds = seconds - 1e-9 * cloud_stamp_ns
+    return np.where(np.isfinite(seconds), -seconds, 0.0)
+
+
+def cloud_msg(make: Make, points: np.ndarray, *, stamp_ns: int, frame_id: str, fields: Sequence[str] = CLOUD_FIELDS) -> Any:
+    """`sensor_msgs/PointCloud2` of `(P, C)` points, one row, C float32 fields in the order of the columns.
+
+    Args:
+        make: see `Make`.
+        points: `(P, C)`; written as float32 without any scaling.
+        stamp_ns: nanoseconds.
+        frame_id: the frame of the points.
+        fields: names of the columns; more names than columns are left out.
+    """
+    rows = np.ascontiguousarray(points, "<f4")
+    count, width = rows.shape
+    named = [make("sensor_msgs/msg/PointField", {"name": name, "offset": 4 * index, "datatype": _FLOAT32, "count": 1})
+             for index, name in enumerate(fields[:width])]
+    return make("sensor_msgs/msg/PointCloud2", {
+        "header": header_msg(make, stamp_ns, frame_id), "height": 1, "width": count, "fields": named, "is_bigendian": False,
+        "point_step": 4 * width, "row_step": 4 * width * count, "data": rows.tobytes(), "is_dense": bool(np.isfinite(rows[:, :3]).all())})

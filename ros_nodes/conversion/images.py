@@ -1,0 +1,137 @@
+"""Images and their calibration, to and from messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fusion.errors import BadSensorData
+from fusion.sensors.camera_model import CameraModel
+from ros_nodes.conversion.factories import Make
+from ros_nodes.conversion.frames import header_msg
+
+_BYTES_PER_PIXEL = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "bayer_rggb8": 1, "bayer_bggr8": 1, "bayer_gbrg8": 1,
+                    "bayer_grbg8": 1, "yuv422": 2, "yuv422_yuy2": 2, "uyvy": 2, "yuyv": 2}
+
+_TO_RGB = {  # OpenCV names a Bayer pattern by its second row and second column, ROS by its first
+    "bgr8": cv2.COLOR_BGR2RGB, "rgba8": cv2.COLOR_RGBA2RGB, "bgra8": cv2.COLOR_BGRA2RGB, "mono8": cv2.COLOR_GRAY2RGB,
+    "bayer_rggb8": cv2.COLOR_BayerBG2RGB, "bayer_bggr8": cv2.COLOR_BayerRG2RGB, "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg8": cv2.COLOR_BayerGB2RGB, "yuv422": cv2.COLOR_YUV2RGB_UYVY, "uyvy": cv2.COLOR_YUV2RGB_UYVY,
+    "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUY2, "yuyv": cv2.COLOR_YUV2RGB_YUY2,
+}
+
+_MARKERS = {"jpeg": (b"\xff\xd8", b"\xff\xd9"), "png": (b"\x89PNG\r\n\x1a\n", b"IEND")}
+_TAIL_BYTES = 64  # an end marker is looked for here; some writers add a few bytes after it
+
+_COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
+_MODEL_NAMES = {"none": "", "fisheye": "equidistant"}
+
+
+def image_from_msg(message: Any) -> np.ndarray:
+    """Pixels of a `sensor_msgs/Image`.
+
+    Encodings: rgb8 bgr8 rgba8 bgra8 mono8 bayer_*8 yuv422 (uyvy) yuv422_yuy2 (yuyv).
+
+    Returns:
+        `(H, W, 3)` uint8 RGB. For rgb8 it is a view of the message's own memory: treat it as read-only.
+
+    Raises:
+        BadSensorData: an encoding that is none of these, or data that do not fit height, width and step.
+    """
+    encoding, height, width, step = str(message.encoding).lower(), int(message.height), int(message.width), int(message.step)
+    if encoding not in _BYTES_PER_PIXEL:
+        raise BadSensorData(f"image: encoding {message.encoding!r}; expected one of {', '.join(_BYTES_PER_PIXEL)}")
+    pixel = _BYTES_PER_PIXEL[encoding]
+    data = np.frombuffer(message.data, np.uint8)
+    if min(height, width) < 1 or step < width * pixel or len(data) != height * step:
+        raise BadSensorData(f"image: {len(data)} bytes with step {step} for {width}x{height} {encoding} pixels; "
+                            f"expected {height} rows of at least {width * pixel} bytes")
+    rows = data.reshape(height, step)[:, :width * pixel]
+    if encoding == "rgb8":
+        return rows.reshape(height, width, 3)
+    if (pixel == 2 and width % 2) or (encoding.startswith("bayer") and (width % 2 or height % 2)):
+        raise BadSensorData(f"image: {width}x{height} pixels of {encoding}; expected even sizes")
+    source = np.ascontiguousarray(rows) if pixel == 1 else np.ascontiguousarray(rows).reshape(height, width, pixel)
+    rgb: np.ndarray = cv2.cvtColor(source, _TO_RGB[encoding])
+    return rgb
+
+
+def image_from_compressed_msg(message: Any) -> np.ndarray:
+    """Pixels of a `sensor_msgs/CompressedImage` in JPEG or PNG, by the decoder that `bevduet perceive` uses, to the same bits.
+
+    Returns:
+        `(H, W, 3)` uint8 RGB, as stored (an EXIF rotation is ignored, as calibration refers to the stored pixels).
+
+    Raises:
+        BadSensorData: another format, truncated, or not decodable.
+    """
+    name, content = str(message.format), bytes(message.data)
+    words = name.lower().replace(";", " ").replace("jpg", "jpeg").split()
+    if words and not {"jpeg", "png"} & set(words):
+        raise BadSensorData(f"compressed image: format {name!r}; expected jpeg or png")
+    tail = content.rstrip(b"\0")[-_TAIL_BYTES:]
+    kind = next((kind for kind, (start, _) in _MARKERS.items() if content.startswith(start)), None)
+    if kind is None:
+        raise BadSensorData(f"compressed image: {len(content)} bytes that start neither as JPEG nor as PNG (format {name!r})")
+    if _MARKERS[kind][1] not in tail:  # decoders fill the lost part with grey and report success
+        raise BadSensorData(f"compressed image: truncated {kind} of {len(content)} bytes; it lacks its end marker")
+    try:
+        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        bgr = None
+    if bgr is None:
+        raise BadSensorData(f"compressed image: {kind} of {len(content)} bytes cannot be decoded")
+    rgb: np.ndarray = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def camera_model_from_info(message: Any) -> CameraModel:
+    """Calibration of a `sensor_msgs/CameraInfo` for the image as it is published: region of interest and binning are applied.
+
+    Raises:
+        BadSensorData: an uncalibrated camera (zero focal length), no size, or what `CameraModel` refuses.
+    """
+    width, height = int(message.width), int(message.height)
+    intrinsics = np.array(message.k, np.float64).reshape(3, 3)
+    if not np.isfinite(intrinsics).all() or intrinsics[0, 0] <= 0 or intrinsics[1, 1] <= 0:
+        raise BadSensorData(f"camera_info: k is {intrinsics.reshape(-1).tolist()}; expected positive focal lengths (is the camera calibrated?)")
+    if message.roi.width and message.roi.height:
+        width, height = int(message.roi.width), int(message.roi.height)
+        intrinsics[:2, 2] -= [message.roi.x_offset, message.roi.y_offset]
+    bins = np.array([max(int(message.binning_x), 1), max(int(message.binning_y), 1)])
+    if (bins > 1).any():
+        intrinsics[:2] /= bins[:, None]
+        intrinsics[:2, 2] += 0.5 / bins - 0.5  # pixel centres are at integer coordinates
+        width, height = width // int(bins[0]), height // int(bins[1])
+    if min(width, height) < 1:
+        raise BadSensorData(f"camera_info: image size {width}x{height}; expected at least 1x1")
+    name = str(message.distortion_model).lower()
+    return CameraModel(width=width, height=height, intrinsics=intrinsics, distortion_model=_MODEL_NAMES.get(name, name),
+                       distortion=np.array(message.d, np.float64))
+
+
+def image_msg(make: Make, image: np.ndarray, *, stamp_ns: int, frame_id: str) -> Any:
+    """`sensor_msgs/Image` in rgb8 of an `(H, W, 3)` uint8 RGB image."""
+    height, width = image.shape[:2]
+    return make("sensor_msgs/msg/Image", {
+        "header": header_msg(make, stamp_ns, frame_id), "height": height, "width": width, "encoding": "rgb8", "is_bigendian": 0,
+        "step": 3 * width, "data": image.tobytes()})
+
+
+def compressed_msg(make: Make, content: bytes, *, stamp_ns: int, frame_id: str, image_format: str = "jpeg") -> Any:
+    """`sensor_msgs/CompressedImage` around the bytes of a JPEG or PNG file, which are not touched."""
+    return make("sensor_msgs/msg/CompressedImage", {
+        "header": header_msg(make, stamp_ns, frame_id), "format": image_format, "data": content})
+
+
+def camera_info_msg(make: Make, intrinsics: np.ndarray, size_wh: tuple[int, int], *, stamp_ns: int, frame_id: str,
+                    distortion_model: str = "plumb_bob", distortion: np.ndarray | None = None) -> Any:
+    """`sensor_msgs/CameraInfo` of `(3, 3)` intrinsics in pixels; without coefficients the image is a pinhole's."""
+    width, height = size_wh
+    matrix = np.asarray(intrinsics, np.float64)
+    return make("sensor_msgs/msg/CameraInfo", {
+        "header": header_msg(make, stamp_ns, frame_id), "height": int(height), "width": int(width), "distortion_model": distortion_model,
+        "d": np.zeros(_COEFFICIENTS[distortion_model]) if distortion is None else np.asarray(distortion, np.float64),
+        "k": matrix.reshape(-1), "r": np.eye(3).reshape(-1), "p": np.hstack([matrix, np.zeros((3, 1))]).reshape(-1)})
