@@ -1,9 +1,23 @@
 #!/usr/bin/env bash
-# Make .venv at the root of the checkout, with everything the demo and the tests need. Does nothing when it is up to date.
+# Make .venv at the root of the checkout, with everything the demo, the tests and the ROS 2 nodes need. Does nothing when it is up to date.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-stamp=$(cat tools/constraints.txt setup.py package.xml | sha256sum | cut -d' ' -f1)
-[ "$(cat .venv/.bevduet-stamp 2>/dev/null || true)" = "$stamp" ] && exit 0
+
+BUILD_TOOLS=(cmake make c++)  # for the two message packages that have no wheel
+# Tools that are present count too: a machine that gets a compiler later is set up again, with the messages.
+stamp() {
+    { cat tools/constraints.txt setup.py package.xml tools/setup_env.sh tools/build_ros_interfaces.sh
+      find tools/ros_interfaces -type f | LC_ALL=C sort | xargs cat
+      for tool in "${BUILD_TOOLS[@]}"; do if command -v "$tool" >/dev/null; then echo "$tool"; fi; done; } | sha256sum | cut -d' ' -f1
+}
+[ "$(cat .venv/.bevduet-stamp 2>/dev/null || true)" = "$(stamp)" ] && exit 0
+
+apt_install() {
+    echo "installing the system packages $* with apt"
+    local sudo=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -q && $sudo apt-get install -qy "$@"
+}
 
 python=""
 for candidate in python3.11 python3.12 python3.10 python3; do
@@ -13,13 +27,9 @@ for candidate in python3.11 python3.12 python3.10 python3; do
     fi
 done
 [ -n "$python" ] || { echo "no Python 3.10-3.12 found; install it, on Debian or Ubuntu: sudo apt-get install python3 python3-venv" >&2; exit 1; }
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    echo "installing the system package python$version-venv with apt"
-    sudo=""; [ "$(id -u)" = 0 ] || sudo=sudo
-    $sudo apt-get update -q && $sudo apt-get install -qy "python$version-venv"
-fi
+"$python" -c 'import ensurepip' 2>/dev/null || apt_install "python$version-venv"
 
 echo "setting up .venv with $("$python" --version) (a few minutes the first time)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
@@ -27,5 +37,28 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 pip install -q -c tools/constraints.txt setuptools wheel
 # torch first and alone: BEVDUET_TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the smaller CPU build where pip would take CUDA's
 pip install -q -c tools/constraints.txt ${BEVDUET_TORCH_INDEX:+--index-url "$BEVDUET_TORCH_INDEX"} torch
-pip install -q -c tools/constraints.txt --no-build-isolation -e '.[test,sparse,pretrained]'
-echo "$stamp" >.venv/.bevduet-stamp
+pip install -q -c tools/constraints.txt --no-build-isolation -e '.[test,sparse,pretrained,tracking,bag]'
+
+# ROS 2 is an addition: where it cannot be, the rest is complete without it, and this says so.
+without_ros() { echo "no ROS 2 here: $1. Everything else is set up; the nodes do not run and tests/ros skip."; }
+install_ros() {
+    local answer missing=() tool
+    if ! answer=$(pip install -q -c tools/constraints.txt --no-build-isolation -e '.[ros]' 2>&1); then
+        case $answer in
+            *"No matching distribution found for ros-"*)
+                without_ros "no ROS 2 wheels exist for Python $version on $(uname -sm) (they do for CPython 3.10-3.12 on x86-64 Linux)" ;;
+            *) echo "$answer" >&2; echo "installing the ROS 2 wheels failed; the reason is above" >&2; return 1 ;;
+        esac
+        return 0
+    fi
+    for tool in "${BUILD_TOOLS[@]}"; do command -v "$tool" >/dev/null || missing+=("${tool/c++/g++}"); done
+    [ -f "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || missing+=("python$version-dev")
+    if [ ${#missing[@]} -gt 0 ] && ! apt_install "${missing[@]}"; then
+        echo "could not install ${missing[*]}: vision_msgs and tf2_msgs are not built, so that the nodes publish and read less and tests/ros skip;" \
+             "install them and run tools/setup_env.sh again"
+        return 0
+    fi
+    tools/build_ros_interfaces.sh .venv
+}
+install_ros
+stamp >.venv/.bevduet-stamp
