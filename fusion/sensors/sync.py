@@ -2,70 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from fusion.sensors.bundle import Bundle, Offer, SyncConfig
+from fusion.sensors.cadence import CLOCK_STEP_NS, Cadences
+
+__all__ = ["Bundle", "Collector", "Offer", "SyncConfig"]
 
 T = TypeVar("T")
 
-
-class Offer(Enum):
-    """What became of a reading that was offered.
-
-    The last is only counted, for a reading that had been taken: SUPERSEDED left without having been in a bundle.
-    """
-
-    TAKEN = "taken"
-    LATE = "late"
-    DUPLICATE = "duplicate"
-    JUMP = "jump"
-    SUPERSEDED = "superseded"
+MAX_KEPT = 10
+"""Readings kept of one sensor, and bundles open at once: more than any rhythm needs, bounded in a flood."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncConfig:
-    """Which sensors make a bundle, and when it is closed.
+@dataclass(slots=True)
+class _Reading(Generic[T]):
+    stamp_ns: int  # corrected
+    arrived_ns: int
+    item: T
+    used: bool = False
 
-    Attributes:
-        sensors: all names; the order is the order in which they may take over as the reference.
-        reference: the sensor whose readings open bundles, usually the LiDAR.
-        deadline_ns: a bundle is closed this long after its reference reading arrived, complete or not.
-        max_age_ns: a reading belongs to a bundle when its corrected stamp is at most this far before or after the bundle's.
-        offsets_ns: sensor -> what is added to its stamps (a clock that runs late has a positive offset); 0 where not given.
-        takeover_ns: after this long without the reference another sensor opens the bundles (longer for a reference that is slow by
-            nature: at least two of its periods).
-        jump_ns: stamps that step back by more than this are a jump of time; by less, readings out of order.
-        enough_ns: a reading this close to the reference stamp is not waited to be bettered; 0 waits for the closest one.
-    """
 
-    sensors: tuple[str, ...]
+@dataclass(slots=True)
+class _Pending(Generic[T]):
     reference: str
-    deadline_ns: int = 50_000_000
-    max_age_ns: int = 100_000_000
-    offsets_ns: Mapping[str, int] = field(default_factory=dict)
-    takeover_ns: int = 200_000_000
-    jump_ns: int = 1_000_000_000
-    enough_ns: int = 0
+    reading: _Reading[T]
+    deadline_ns: int
 
-
-@dataclass(frozen=True, kw_only=True)
-class Bundle(Generic[T]):
-    """Readings of one instant.
-
-    Attributes:
-        stamp_ns: the corrected stamp of the reference reading (its stamp plus its sensor's offset).
-        reference: the sensor that gave the stamp; not the configured one while another has taken over.
-        items: sensor -> the reading closest to `stamp_ns`, in the order of `SyncConfig.sensors`.
-        skew_ns: sensor -> its corrected stamp minus `stamp_ns`; so `stamp_ns + skew_ns[name]` is when the reading was really taken.
-        missing: the sensors without a reading here, in the order of `SyncConfig.sensors`.
-    """
-
-    stamp_ns: int
-    reference: str
-    items: Mapping[str, T]
-    skew_ns: Mapping[str, int]
-    missing: tuple[str, ...]
+    @property
+    def stamp_ns(self) -> int:
+        return self.reading.stamp_ns
 
 
 class Collector(Generic[T]):
@@ -76,7 +44,15 @@ class Collector(Generic[T]):
     """
 
     def __init__(self, config: SyncConfig) -> None:
-        raise NotImplementedError
+        self.config = config
+        self._expected = set(config.sensors)
+        self._counts = {name: dict.fromkeys(Offer, 0) for name in config.sensors}
+        self._cadences = Cadences(config.sensors, config.takeover_ns)
+        self._kept: dict[str, list[_Reading[T]]] = {name: [] for name in config.sensors}
+        self._pending: list[_Pending[T]] = []
+        self._driver = config.reference
+        self._closed_ns: int | None = None  # stamp of the last bundle
+        self._now_ns: int | None = None
 
     def offer(self, name: str, stamp_ns: int, now_ns: int, item: T) -> Offer:
         """Hand in a reading that has just arrived.
@@ -91,35 +67,196 @@ class Collector(Generic[T]):
             TAKEN; JUMP, taken after time had jumped back; or what stood against it: LATE, DUPLICATE (the stamp that this sensor gave
             before).
         """
-        raise NotImplementedError
+        self._check_name(name)
+        verdict = self._take(name, stamp_ns + self.config.offsets_ns.get(name, 0), now_ns, item)
+        self._counts[name][verdict] += 1
+        if verdict in (Offer.TAKEN, Offer.JUMP):
+            self._expected.add(name)
+        self._prune()
+        return verdict
 
     def due(self, now_ns: int) -> Bundle[T] | None:
         """The oldest bundle that is complete (nothing better can come before its deadline) or past its deadline; else None."""
-        raise NotImplementedError
+        self._follow_clock(now_ns)
+        self._take_over(now_ns)
+        if not self._pending or (now_ns < self._pending[0].deadline_ns and not self._complete(self._pending[0], now_ns)):
+            return None
+        bundle = self._bundle(self._pending.pop(0))
+        self._closed_ns = bundle.stamp_ns
+        self._prune()
+        return bundle
 
     def next_due_ns(self) -> int | None:
         """When `due` should be asked next if nothing is offered before; None where nothing is under way."""
-        raise NotImplementedError
+        if self._now_ns is None:
+            return None
+        silent_ns = self._cadences.silent_at_ns(self._driver)
+        times = [silent_ns] if silent_ns is not None and silent_ns > self._now_ns else []
+        if self._pending:
+            complete = self._complete(self._pending[0], self._now_ns)
+            times.append(self._now_ns if complete else self._pending[0].deadline_ns)
+        return min(times, default=None)
 
     def expect(self, names: Iterable[str]) -> None:
         """Name the sensors worth waiting for (all, at first); the others are used when they come. A sensor whose reading is taken is
         expected again from then on. ValueError for a name that is not in the config."""
-        raise NotImplementedError
+        wanted = set(names)
+        for name in wanted:
+            self._check_name(name)
+        self._expected = wanted
 
     @property
     def expected(self) -> tuple[str, ...]:
         """The sensors that are waited for, in the order of the config."""
-        raise NotImplementedError
+        return tuple(name for name in self.config.sensors if name in self._expected)
 
     @property
     def driver(self) -> str:
         """The sensor that opens bundles now."""
-        raise NotImplementedError
+        return self._driver
 
     def reset(self) -> None:
         """Forget all readings and times, as after a jump of time; counters and the expected sensors stay."""
-        raise NotImplementedError
+        for name in self.config.sensors:
+            self._forget(name)
+        self._cadences.clear()
+        self._pending.clear()
+        self._driver = self.config.reference
+        self._closed_ns = self._now_ns = None
 
     def counts(self) -> dict[str, dict[Offer, int]]:
         """Sensor -> how many readings ended in which way since the start."""
-        raise NotImplementedError
+        return {name: dict(counts) for name, counts in self._counts.items()}
+
+    def _check_name(self, name: str) -> None:
+        if name not in self._kept:
+            raise ValueError(f"sensor {name!r}: not in the config; expected one of {list(self.config.sensors)}")
+
+    def _take(self, name: str, stamp_ns: int, now_ns: int, item: T) -> Offer:
+        jumped = self._follow_clock(now_ns)
+        opens = name in (self.config.reference, self._driver)
+        newest_ns = self._cadences[name].stamp_ns
+        before = [last_ns for last_ns in (newest_ns, self._closed_ns if opens else None) if last_ns is not None]
+        if before and max(before) - stamp_ns > self.config.jump_ns:
+            self._jump_back(name, stamp_ns, everywhere=opens)
+            jumped = True
+        elif newest_ns is not None and stamp_ns <= newest_ns:
+            return Offer.DUPLICATE if stamp_ns == newest_ns else Offer.LATE
+        reading = _Reading(stamp_ns, now_ns, item)
+        self._cadences.note(name, stamp_ns, now_ns)
+        if opens:
+            self._driver = name
+            if not self._open(reading):
+                return Offer.LATE
+        low_ns = self._low_ns()
+        if low_ns is not None and stamp_ns < low_ns - self.config.max_age_ns:
+            return Offer.LATE
+        self._kept[name].append(reading)
+        if len(self._kept[name]) > MAX_KEPT:
+            self._drop(name, 1)
+        return Offer.JUMP if jumped else Offer.TAKEN
+
+    def _follow_clock(self, now_ns: int) -> bool:
+        """Reset where the caller's clock stepped back; whether it did."""
+        jumped = self._now_ns is not None and now_ns < self._now_ns - CLOCK_STEP_NS
+        if jumped:
+            self.reset()
+        self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
+        return jumped
+
+    def _jump_back(self, name: str, stamp_ns: int, *, everywhere: bool) -> None:
+        """A sensor's time jumped back: forget what it gave and, where it opens the bundles, all that is of the time before the jump.
+
+        So one camera with a broken clock cannot disturb the others, and a camera that jumps with the reference, only later, has been
+        forgotten already.
+        """
+        self._forget(name)
+        if not everywhere:
+            return
+        self._pending.clear()
+        self._closed_ns = None
+        for other in self.config.sensors:
+            newest_ns = self._cadences[other].stamp_ns
+            if newest_ns is not None and newest_ns - stamp_ns > self.config.jump_ns // 2:
+                self._forget(other)
+
+    def _open(self, reading: _Reading[T]) -> bool:
+        """Open the bundle of a reading of the driver; False where it would not come after the last one."""
+        stamp_ns, max_age_ns = reading.stamp_ns, self.config.max_age_ns
+        if self._closed_ns is not None and stamp_ns <= self._closed_ns:
+            return False
+        # What another sensor opened for the same instant, before the reference came back, would answer twice.
+        while self._pending and self._pending[-1].reference != self._driver and self._pending[-1].stamp_ns >= stamp_ns - max_age_ns:
+            self._pending.pop()
+        if self._pending and stamp_ns <= self._pending[-1].stamp_ns:
+            return False
+        self._pending.append(_Pending(self._driver, reading, reading.arrived_ns + self.config.deadline_ns))
+        if len(self._pending) > MAX_KEPT:
+            dropped = self._pending.pop(0)
+            self._count_unused(dropped.reference, dropped.reading)
+        return True
+
+    def _take_over(self, now_ns: int) -> None:
+        """Where the driver is silent, let another sensor open the bundles, and open one for its newest reading."""
+        if not self._cadences.silent(self._driver, now_ns):
+            return
+        successor = self._cadences.successor(self._driver, now_ns, self.config.max_age_ns)
+        if successor is None:
+            return
+        self._driver = successor
+        if self._kept[self._driver]:
+            self._open(self._kept[self._driver][-1])
+
+    def _complete(self, pending: _Pending[T], now_ns: int) -> bool:
+        """Whether no sensor that is waited for has anything better to give before the deadline: closer to the bundle's stamp."""
+        return not any(self._awaited(name, pending, now_ns) for name in self._expected)
+
+    def _awaited(self, name: str, pending: _Pending[T], now_ns: int) -> bool:
+        cadence = self._cadences[name]
+        if name == pending.reference or self._cadences.silent(name, now_ns):
+            return False
+        enough = cadence.stamp_ns is not None and pending.stamp_ns - cadence.stamp_ns <= self.config.enough_ns
+        return not enough and cadence.betters(pending.stamp_ns, pending.deadline_ns, self.config.max_age_ns)
+
+    def _bundle(self, pending: _Pending[T]) -> Bundle[T]:
+        items: dict[str, T] = {}
+        skew_ns: dict[str, int] = {}
+        for name in self.config.sensors:
+            readings = [pending.reading] if name == pending.reference else self._kept[name]
+            # Of two readings equally far away the later one is the newer world.
+            best = min(reversed(readings), key=lambda reading: abs(reading.stamp_ns - pending.stamp_ns), default=None)
+            if best is not None and abs(best.stamp_ns - pending.stamp_ns) <= self.config.max_age_ns:
+                best.used = True
+                items[name], skew_ns[name] = best.item, best.stamp_ns - pending.stamp_ns
+        return Bundle(stamp_ns=pending.stamp_ns, reference=pending.reference, items=items, skew_ns=skew_ns,
+                      missing=tuple(name for name in self.config.sensors if name not in items))
+
+    def _low_ns(self) -> int | None:
+        """No bundle will come with an earlier stamp."""
+        return self._pending[0].stamp_ns if self._pending else self._closed_ns
+
+    def _prune(self) -> None:
+        """Drop the readings that no coming bundle would choose: too old, or with a newer one that is not after any such bundle."""
+        low_ns = self._low_ns()
+        if low_ns is None:
+            return
+        for name, readings in self._kept.items():
+            count = sum(later.stamp_ns <= low_ns for later in readings[1:])
+            if count < len(readings) and readings[count].stamp_ns < low_ns - self.config.max_age_ns:
+                count += 1
+            if count:
+                self._drop(name, count)
+
+    def _drop(self, name: str, count: int) -> None:
+        for reading in self._kept[name][:count]:
+            self._count_unused(name, reading)
+        del self._kept[name][:count]
+
+    def _forget(self, name: str) -> None:
+        self._drop(name, len(self._kept[name]))
+        self._cadences[name].clear()
+
+    def _count_unused(self, name: str, reading: _Reading[T]) -> None:
+        if not reading.used:
+            self._counts[name][Offer.SUPERSEDED] += 1
+            reading.used = True  # a reference reading is held twice; it is counted once
