@@ -1,0 +1,167 @@
+"""Messages -> SensorSet, off the executor's thread: decode, undistort, merge, and say of each reading that cannot be used why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fusion.data.readers import remove_close
+from fusion.errors import BadSensorData
+from fusion.sensors.camera_model import Undistorter
+from fusion.sensors.health import SensorState
+from fusion.sensors.merge_clouds import merge_clouds
+from fusion.types import CameraReading, LidarReading, SensorSet
+from ros_nodes.conversion import camera_model_from_info, image_from_compressed_msg, image_from_msg, points_from_cloud
+from ros_nodes.parameters import CameraParameters, FusionNodeConfig, LidarParameters
+from ros_nodes.placing import Instant, Placed
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """Why a reading cannot be used: INVALID or UNCALIBRATED, and one line."""
+
+    state: SensorState
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Assembled:
+    """What an answer can rest on.
+
+    Attributes:
+        sensor_set: the usable readings.
+        lidars: the LiDARs whose clouds are in it; the set itself has one cloud under one name.
+        rejected: sensor -> why its reading is not in it.
+    """
+
+    sensor_set: SensorSet
+    lidars: tuple[str, ...]
+    rejected: Mapping[str, Rejection]
+
+    def sensors(self, used: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of a set's used sensors with the merged cloud's name replaced by those of its LiDARs."""
+        cameras = tuple(name for name in used if name != self.sensor_set.lidar_name)
+        return cameras + (self.lidars if self.sensor_set.lidar_name in used else ())
+
+
+class Assembler:
+    """Assembles instants of one rig; keeps undistortion tables and the clouds of sweeps that are used again.
+
+    Args:
+        config: the rig.
+        num_sweeps: earlier sweeps that the model accumulates.
+        pool: where images are decoded side by side; None decodes one after another.
+    """
+
+    def __init__(self, config: FusionNodeConfig, *, num_sweeps: int = 0, pool: Executor | None = None) -> None:
+        self._config, self._num_sweeps, self._pool = config, num_sweeps, pool
+        self._undistorters: dict[str, tuple[Any, Undistorter]] = {}
+        self._clouds: dict[tuple[str, int], np.ndarray] = {}
+
+    def assemble(self, instant: Instant) -> Assembled:
+        """The usable readings of an instant; never raises for what a sensor sent."""
+        rejected: dict[str, Rejection] = {}
+        cameras = self._cameras(instant, rejected)
+        clouds: dict[str, LidarReading] = {}
+        for name, parameters in self._config.lidars.items():
+            placed = instant.readings.get(name)
+            if placed is None:
+                continue
+            cloud = _attempt(partial(self._cloud, parameters, placed), name, rejected)
+            if cloud is not None:
+                clouds[name] = cloud
+        lidar = None
+        if clouds:
+            lidar = merge_clouds([*clouds.values(), *self._sweeps(instant, clouds)], stamp_ns=instant.stamp_ns,
+                                 global_T_ego=instant.global_T_ego)
+        sensor_set = SensorSet(
+            cameras=cameras, lidar=lidar, stamp_ns=instant.stamp_ns, global_T_ego=instant.global_T_ego,
+            lidar_name=next(iter(clouds or self._config.lidars), "LIDAR"),
+            warnings=tuple(f"{name}: {rejection.reason}" for name, rejection in rejected.items()))
+        return Assembled(sensor_set=sensor_set, lidars=tuple(clouds), rejected=rejected)
+
+    def _cameras(self, instant: Instant, rejected: dict[str, Rejection]) -> dict[str, CameraReading | None]:
+        """Every camera of the rig in its order, decoded side by side where there is a pool."""
+        jobs: dict[str, Callable[[], CameraReading]] = {
+            name: partial(self._camera, parameters, instant.readings[name])
+            for name, parameters in self._config.cameras.items() if name in instant.readings}
+        if self._pool is not None and any(self._config.cameras[name].transport == "compressed" for name in jobs):
+            jobs = {name: self._pool.submit(job).result for name, job in jobs.items()}
+        found = {name: _attempt(job, name, rejected) for name, job in jobs.items()}
+        return {name: found.get(name) for name in self._config.cameras}
+
+    def _camera(self, parameters: CameraParameters, placed: Placed) -> CameraReading:
+        ego_T_cam = _place_of(placed)
+        if placed.info is None:
+            raise _Uncalibrated(f"no CameraInfo on {parameters.info_topic} yet")
+        undistorter = self._undistorter(parameters.name, placed.info)
+        decode = image_from_msg if parameters.transport == "raw" else image_from_compressed_msg
+        image, intrinsics = undistorter.undistort(decode(placed.reading.message))
+        return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=ego_T_cam, stamp_ns=placed.reading.stamp_ns,
+                             global_T_ego=placed.global_T_ego)
+
+    def _undistorter(self, name: str, info: Any) -> Undistorter:
+        """The tables for a calibration, made anew only where it changed."""
+        try:
+            model = camera_model_from_info(info)
+        except BadSensorData as error:
+            raise _Uncalibrated(str(error)) from None
+        known = self._undistorters.get(name)
+        if known is None or known[0] != model:
+            known = self._undistorters[name] = (model, Undistorter(model))
+        return known[1]
+
+    def _cloud(self, parameters: LidarParameters, placed: Placed) -> LidarReading:
+        ego_T_lidar = _place_of(placed)
+        key = (parameters.name, placed.reading.stamp_ns)
+        points = self._clouds.get(key)
+        if points is None:
+            points = remove_close(points_from_cloud(placed.reading.message, intensity_max=parameters.intensity_max), parameters.near_m)
+            if not len(points):
+                raise BadSensorData("point cloud: no points beyond the vehicle itself; check the LiDAR and its driver")
+            if points[:, 4].min() < 0:  # measured after the stamp: no age is negative
+                points[:, 4] = np.maximum(points[:, 4], 0)
+            if self._num_sweeps:
+                self._clouds[key] = points
+        return LidarReading(points=points, ego_T_lidar=ego_T_lidar, stamp_ns=placed.reading.stamp_ns, global_T_ego=placed.global_T_ego)
+
+    def _sweeps(self, instant: Instant, clouds: Mapping[str, LidarReading]) -> list[LidarReading]:
+        """Earlier clouds of the LiDARs that are in the answer, newest first; a bad one is left out."""
+        earlier = []
+        for placed in instant.sweeps:
+            name = placed.reading.name
+            cloud = _attempt(partial(self._cloud, self._config.lidars[name], placed), name, {}) if name in clouds else None
+            if cloud is not None:
+                earlier.append(cloud)
+        wanted = {(placed.reading.name, placed.reading.stamp_ns) for placed in (*instant.sweeps, *instant.readings.values())}
+        self._clouds = {key: points for key, points in self._clouds.items() if key in wanted}
+        return earlier
+
+
+class _Uncalibrated(Exception):
+    """Where a sensor looks is not known."""
+
+
+def _place_of(placed: Placed) -> np.ndarray:
+    if placed.ego_T_sensor is None:
+        raise _Uncalibrated(placed.why)
+    return placed.ego_T_sensor
+
+
+def _attempt(job: Callable[[], R], name: str, rejected: dict[str, Rejection]) -> R | None:
+    """A reading, or None and the reason in `rejected`."""
+    try:
+        return job()
+    except _Uncalibrated as error:
+        rejected[name] = Rejection(state=SensorState.UNCALIBRATED, reason=str(error))
+    except Exception as error:  # whatever a sensor sends costs that reading alone
+        kind = "" if isinstance(error, (BadSensorData, ValueError)) else f"{type(error).__name__}: "
+        rejected[name] = Rejection(state=SensorState.INVALID, reason=f"{kind}{' '.join(str(error).split())}")
+    return None

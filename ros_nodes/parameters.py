@@ -1,0 +1,261 @@
+"""ROS parameters of the fusion node -> a checked `FusionNodeConfig`; every impossible value is a `UserError` that names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fusion.errors import UserError
+from fusion.sensors.sync import SyncConfig
+from ros_nodes.parameter_checks import choice, flag, ns, number, suggest, text, texts
+
+NUSCENES_CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
+
+PARAMETERS: Mapping[str, tuple[Any, str]] = {
+    "model": ("nano", "name of shipped weights, or a path to a .safetensors file"),
+    "config": ("", "name or path of a config whose model section replaces the one beside the weights; empty: theirs"),
+    "overrides": ([], "KEY=VALUE lines as of --set, for model.input.*, model.network.decode.* and model.num_sweeps"),
+    "cameras": (list(NUSCENES_CAMERAS), "names of the cameras, in rig order"),
+    "lidars": (["LIDAR_TOP"], "names of the LiDARs; their clouds are merged"),
+    "transport": ("raw", "raw (sensor_msgs/Image) or compressed (CompressedImage), for cameras that set none themselves"),
+    "reference_sensor": ("", "the sensor whose readings call for an answer; empty: the first LiDAR, else the first camera"),
+    "deadline_ms": (60.0, "how long an answer waits for the other sensors after the reference arrived"),
+    "max_age_ms": (100.0, "readings taken longer than this before or after the reference are not used with it"),
+    "takeover_ms": (300.0, "how long the reference may be silent before another sensor calls for answers"),
+    "missing_after_ms": (500.0, "silence after which a sensor counts as missing and is not waited for"),
+    "base_frame": ("base_link", "the ego frame; detections are given in it"),
+    "fixed_frame": ("odom", "the frame in which the ego moves; empty: sensors are taken as simultaneous"),
+    "reliable": (False, "subscribe to sensors reliably instead of best effort"),
+    "markers_min_score": (0.3, "boxes below are not drawn as markers; the detections hold all"),
+    "device": ("cpu", "cpu, cuda or cuda:N"),
+    "threads": (0, "threads of the network on the CPU; 0: as many as torch chooses"),
+}
+"""Name -> default and description. Beside these, `sensors.NAME.KEY` with the keys below."""
+
+CAMERA_KEYS = ("topic", "info_topic", "transport", "time_offset_ms")
+LIDAR_KEYS = ("topic", "time_offset_ms", "intensity_max", "near_m")
+TRANSPORTS = ("raw", "compressed")
+
+_BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_TOPIC = re.compile(r"(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorParameters:
+    """One sensor: the topic of its readings, and what to add to their stamps."""
+
+    name: str
+    topic: str
+    time_offset_ns: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraParameters(SensorParameters):
+    """One camera: its images come in `transport`, its CameraInfo on `info_topic`."""
+
+    info_topic: str
+    transport: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidarParameters(SensorParameters):
+    """One LiDAR: intensities are divided by `intensity_max`; points within `near_m` of it (a square in x and y) are the vehicle
+    itself and are removed, as nuScenes does."""
+
+    intensity_max: float = 255.0
+    near_m: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionNodeConfig:
+    """What the fusion node was asked to do; times in nanoseconds, sensors by name in the order given."""
+
+    model: str
+    config: str
+    overrides: tuple[str, ...]
+    cameras: Mapping[str, CameraParameters]
+    lidars: Mapping[str, LidarParameters]
+    reference_sensor: str
+    deadline_ns: int
+    max_age_ns: int
+    takeover_ns: int
+    missing_after_ns: int
+    base_frame: str
+    fixed_frame: str
+    reliable: bool
+    markers_min_score: float
+    device: str
+    threads: int
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Names, cameras first."""
+        return (*self.cameras, *self.lidars)
+
+    def sync(self) -> SyncConfig:
+        """How readings are brought together."""
+        return SyncConfig(
+            sensors=self.sensors, reference=self.reference_sensor, deadline_ns=self.deadline_ns, max_age_ns=self.max_age_ns,
+            offsets_ns={name: self.sensor(name).time_offset_ns for name in self.sensors}, takeover_ns=self.takeover_ns,
+            enough_ns=self.max_age_ns // 2)
+
+    def sensor(self, name: str) -> SensorParameters:
+        """One sensor of `sensors`."""
+        return self.cameras[name] if name in self.cameras else self.lidars[name]
+
+    def read_by(self, *, camera: bool, lidar: bool) -> FusionNodeConfig:
+        """The same without the sensors that a model does not read; UserError where none is left or the reference is lost."""
+        cameras, lidars = self.cameras if camera else {}, self.lidars if lidar else {}
+        names = (*cameras, *lidars)
+        reads = " and ".join(kind for kind, is_read in (("cameras", camera), ("LiDARs", lidar)) if is_read)
+        if not names:
+            raise UserError(f"model {self.model!r} reads {reads} only, and none is named; name some, or choose another model")
+        reference = self.reference_sensor
+        if reference not in names:
+            raise UserError(f"reference_sensor {reference!r}: model {self.model!r} reads {reads} only; expected one of {', '.join(names)}")
+        return replace(self, cameras=cameras, lidars=lidars)
+
+
+def read_config(values: Mapping[str, Any], resolve: Callable[[str], str] = str) -> FusionNodeConfig:
+    """Check the node's parameters.
+
+    Args:
+        values: parameter name -> value, as set; absent ones take their defaults.
+        resolve: topic name -> the name it has after namespace and remappings.
+
+    Raises:
+        UserError: an unknown parameter or sensor, a value of the wrong type or out of range, a sensor with two topics, or a
+            topic with two sensors.
+    """
+    top, per_sensor = _sorted_out(values)
+    cameras, lidars = _names(top, "cameras"), _names(top, "lidars")
+    names = (*cameras, *lidars)
+    if not names:
+        raise UserError("cameras, lidars: no sensor is named; expected at least one")
+    lowered: dict[str, str] = {}
+    for name in names:
+        if lowered.setdefault(name.lower(), name) != name or names.count(name) > 1:
+            raise UserError(f"cameras, lidars: {name!r} is named twice ({', '.join(names)}); a sensor has one name and one topic")
+    for key in per_sensor:
+        _check_sensor_key(key, cameras, lidars)
+    transport = choice("transport", _value(top, "transport"), TRANSPORTS)
+    config = FusionNodeConfig(
+        model=text("model", _value(top, "model")), config=text("config", _value(top, "config"), empty=True),
+        overrides=texts("overrides", _value(top, "overrides")),
+        cameras={name: _camera(name, per_sensor, transport) for name in cameras},
+        lidars={name: _lidar(name, per_sensor) for name in lidars},
+        reference_sensor=_reference(top, cameras, lidars),
+        deadline_ns=ns("deadline_ms", _value(top, "deadline_ms"), above=0.0), max_age_ns=ns("max_age_ms", _value(top, "max_age_ms"), above=0.0),
+        takeover_ns=ns("takeover_ms", _value(top, "takeover_ms"), above=0.0),
+        missing_after_ns=ns("missing_after_ms", _value(top, "missing_after_ms"), above=0.0),
+        base_frame=_frame(top, "base_frame"), fixed_frame=_frame(top, "fixed_frame", empty=True),
+        markers_min_score=number("markers_min_score", _value(top, "markers_min_score"), least=0.0, most=1.0),
+        reliable=flag("reliable", _value(top, "reliable")), device=text("device", _value(top, "device")),
+        threads=_threads(_value(top, "threads")),
+    )
+    if config.fixed_frame == config.base_frame:
+        raise UserError(f"fixed_frame: {config.fixed_frame!r} is the base_frame too; give the frame in which the ego moves, or leave it empty")
+    _check_topics(config, resolve)
+    config.sync()
+    return config
+
+
+def _sorted_out(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Top-level and per-sensor values; UserError for any other name."""
+    top, per_sensor = {}, {}
+    for name, value in values.items():
+        if name.startswith(_BUILT_IN):
+            continue
+        if name.startswith("sensors."):
+            per_sensor[name] = value
+        elif name in PARAMETERS:
+            top[name] = value
+        else:
+            raise UserError(f"{name}: unknown parameter{suggest(name, PARAMETERS)}")
+    return top, per_sensor
+
+
+def _check_sensor_key(key: str, cameras: tuple[str, ...], lidars: tuple[str, ...]) -> None:
+    parts = key.split(".")
+    if len(parts) != 3:
+        raise UserError(f"{key}: unknown parameter; expected sensors.NAME.KEY")
+    _, name, last = parts
+    if name not in (*cameras, *lidars):
+        raise UserError(f"{key}: unknown sensor {name!r}, neither in cameras nor in lidars{suggest(name, (*cameras, *lidars))}")
+    keys = CAMERA_KEYS if name in cameras else LIDAR_KEYS
+    if last not in keys:
+        raise UserError(f"{key}: unknown parameter of a {'camera' if name in cameras else 'LiDAR'}{suggest(last, keys)}")
+
+
+def _camera(name: str, given: Mapping[str, Any], transport: str) -> CameraParameters:
+    prefix = f"sensors.{name}."
+    transport = choice(prefix + "transport", given.get(prefix + "transport", transport), TRANSPORTS)
+    image = f"/sensors/{name.lower()}/image"
+    return CameraParameters(
+        name=name, transport=transport, topic=_topic(prefix + "topic", given, image if transport == "raw" else f"{image}/compressed"),
+        info_topic=_topic(prefix + "info_topic", given, f"/sensors/{name.lower()}/camera_info"), time_offset_ns=_offset(prefix, given))
+
+
+def _lidar(name: str, given: Mapping[str, Any]) -> LidarParameters:
+    prefix = f"sensors.{name}."
+    return LidarParameters(
+        name=name, topic=_topic(prefix + "topic", given, f"/sensors/{name.lower()}/points"), time_offset_ns=_offset(prefix, given),
+        intensity_max=number(prefix + "intensity_max", given.get(prefix + "intensity_max", 255.0), above=0.0),
+        near_m=number(prefix + "near_m", given.get(prefix + "near_m", 1.0), least=0.0))
+
+
+def _offset(prefix: str, given: Mapping[str, Any]) -> int:
+    return ns(prefix + "time_offset_ms", given.get(prefix + "time_offset_ms", 0.0), least=-10_000.0)
+
+
+def _reference(top: Mapping[str, Any], cameras: tuple[str, ...], lidars: tuple[str, ...]) -> str:
+    name = text("reference_sensor", _value(top, "reference_sensor"), empty=True) or (*lidars, *cameras)[0]
+    if name not in (*cameras, *lidars):
+        raise UserError(f"reference_sensor: unknown sensor {name!r}{suggest(name, (*cameras, *lidars))}")
+    return name
+
+
+def _check_topics(config: FusionNodeConfig, resolve: Callable[[str], str]) -> None:
+    taken: dict[str, str] = {}
+    uses = [(f"sensors.{name}.topic", config.sensor(name).topic) for name in config.sensors]
+    uses += [(f"sensors.{camera.name}.info_topic", camera.info_topic) for camera in config.cameras.values()]
+    for key, topic in uses:
+        name = resolve(topic)
+        if name in taken:
+            raise UserError(f"{key}: topic {name!r} is also {taken[name]}; two sensors cannot share a topic")
+        taken[name] = key
+
+
+def _names(top: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = texts(key, _value(top, key))
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise UserError(f"{key}: {name!r} is not a sensor's name; expected letters, digits and underscores, a letter first")
+    return names
+
+
+def _value(top: Mapping[str, Any], key: str) -> Any:
+    value = top.get(key)
+    return PARAMETERS[key][0] if value is None else value
+
+
+def _threads(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:
+        raise UserError(f"threads: expected a whole number from 0 to 1024, got {value!r}")
+    return value
+
+
+def _frame(top: Mapping[str, Any], key: str, *, empty: bool = False) -> str:
+    return text(key, _value(top, key), empty=empty).lstrip("/")
+
+
+def _topic(key: str, given: Mapping[str, Any], default: str) -> str:
+    value = given.get(key, default)
+    if isinstance(value, (list, tuple)):
+        raise UserError(f"{key}: got {len(value)} topics {list(value)!r}; a sensor has one topic")
+    if not isinstance(value, str) or not _TOPIC.fullmatch(value):
+        raise UserError(f"{key}: expected the name of a topic, such as {default}, got {value!r}")
+    return value

@@ -1,0 +1,212 @@
+"""From messages to a SensorSet: the same bits as from files, and every reading that cannot be used named with its reason."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from small_rig import MS, PARAMETERS, cloud, image, info, make, picture, points, reading, tree
+
+from fusion.data.nuscenes import NuScenesSource
+from fusion.data.readers import read_bytes, read_image, read_points_bin
+from fusion.geometry.transforms import transform_points
+from fusion.sensors.health import SensorState
+from fusion.sensors.sync import Bundle
+from ros_nodes.assembly import Assembled, Assembler
+from ros_nodes.conversion import camera_info_msg, cloud_msg, compressed_msg, image_msg
+from ros_nodes.parameters import read_config
+from ros_nodes.placing import Calibrations, Frames, Instant, Reading, place
+from ros_nodes.transforms import TransformTree
+
+FRAMES = Frames(base="base_link", fixed="odom")
+T = 1000 * MS  # stamp of the reference
+
+
+def bundle(*readings: Reading, missing: tuple[str, ...] = (), reference: str = "TOP", stamp_ns: int = T) -> Bundle[Reading]:
+    return Bundle(stamp_ns=stamp_ns, reference=reference, items={each.name: each for each in readings}, missing=missing,
+                  skew_ns={each.name: each.stamp_ns - stamp_ns for each in readings})
+
+
+def calibrated(message: Any = None) -> Calibrations:
+    calibrations = Calibrations()
+    calibrations.insert("FRONT", info() if message is None else message)
+    return calibrations
+
+
+def placed(*readings: Reading, frames: TransformTree | None = None, calibrations: Calibrations | None = None, wait: bool = False,
+           sweeps: tuple[Reading, ...] = (), names: Frames = FRAMES) -> Instant | None:
+    return place(bundle(*readings), sweeps, frames or tree(T - 100 * MS, T), calibrations or calibrated(), names, wait=wait)
+
+
+def assembled(instant: Instant | None, num_sweeps: int = 0, **parameters: Any) -> Assembled:
+    assert instant is not None
+    return Assembler(read_config(PARAMETERS | parameters), num_sweeps=num_sweeps).assemble(instant)
+
+
+def both(camera_ns: int = T - 40 * MS) -> tuple[Reading, Reading]:
+    return reading("FRONT", image(camera_ns), camera_ns), reading("TOP", cloud(T), T)
+
+
+def test_a_whole_instant() -> None:
+    got = assembled(placed(*both()))
+    front, top = got.sensor_set.cameras["FRONT"], got.sensor_set.lidar
+    assert front is not None and top is not None and not got.rejected
+    assert np.array_equal(front.image, picture()) and front.stamp_ns == T - 40 * MS
+    assert front.global_T_ego is not None and got.sensor_set.global_T_ego is not None
+    assert front.global_T_ego[0, 3] == pytest.approx(9.6) and got.sensor_set.global_T_ego[0, 3] == 10
+    assert transform_points(front.ego_T_cam, np.array([0.0, 0, 5])) == pytest.approx([6, 0, 1.5])
+    sent = points()
+    assert np.array_equal(top.points[:, :3], sent[:, :3]) and np.array_equal(top.points[:, 3], sent[:, 3] / 255)
+    assert not top.points[:, 4].any() and top.ego_T_lidar[2, 3] == 1.8
+    assert got.sensor_set.sensors_present == ("FRONT", "TOP") and got.sensors(("FRONT", "TOP")) == ("FRONT", "TOP")
+
+
+def test_a_late_pose_is_waited_for_and_then_done_without() -> None:
+    frames = tree(T - 100 * MS, T - 20 * MS)
+    assert placed(*both(), frames=frames, wait=True) is None
+    instant = placed(*both(), frames=frames, wait=False)
+    assert instant is not None and instant.global_T_ego is None and "20.0 ms older than the reading" in instant.motion
+    assert assembled(instant).sensor_set.sensors_present == ("FRONT", "TOP")  # taken as simultaneous
+    frames.insert("odom", "base_link", T, translation_m=(10, 0, 0), rotation_wxyz=(1, 0, 0, 0))
+    instant = placed(*both(), frames=frames, wait=True)
+    assert instant is not None and instant.global_T_ego is not None and instant.motion == ""
+
+
+def test_a_frame_that_nobody_publishes_is_not_waited_for() -> None:
+    instant = placed(*both(), frames=tree(), wait=True)
+    assert instant is not None and instant.global_T_ego is None and "'odom' is not on /tf" in instant.motion
+    still = placed(*both(), frames=tree(), wait=True, names=Frames(base="base_link"))
+    assert still is not None and still.motion == ""  # nobody asked for the ego's motion
+
+
+@pytest.mark.parametrize(("message", "calibration", "state", "words"), [
+    (image(T, frame=""), info(), SensorState.UNCALIBRATED, "names no frame"),
+    (image(T, frame="back"), info(), SensorState.UNCALIBRATED, "'back' is not on /tf or /tf_static"),
+    (image(T), info(intrinsics=np.zeros((3, 3))), SensorState.UNCALIBRATED, "positive focal lengths"),
+    (image(T), info(size_wh=(320, 180)), SensorState.INVALID, "image is 160x90 pixels, its calibration is for 320x180"),
+    (make("Image", vars(image(T)) | {"encoding": "32FC1"}), info(), SensorState.INVALID, "encoding '32FC1'"),
+    (make("Image", vars(image(T)) | {"data": b"123"}), info(), SensorState.INVALID, "3 bytes"),
+])
+def test_a_camera_that_cannot_be_used(message: Any, calibration: Any, state: SensorState, words: str) -> None:
+    got = assembled(placed(reading("FRONT", message, T), reading("TOP", cloud(T), T), calibrations=calibrated(calibration)))
+    assert got.sensor_set.cameras == {"FRONT": None} and got.sensor_set.sensors_present == ("TOP",)
+    assert got.rejected["FRONT"].state is state and words in got.rejected["FRONT"].reason
+    assert "FRONT: " in got.sensor_set.warnings[0]
+
+
+def test_a_camera_without_calibration_waits_for_it() -> None:
+    calibrations = Calibrations()
+    got = assembled(placed(*both(), calibrations=calibrations))
+    assert got.rejected["FRONT"].state is SensorState.UNCALIBRATED and "/sensors/front/camera_info" in got.rejected["FRONT"].reason
+    calibrations.insert("FRONT", info())
+    assert not assembled(placed(*both(), calibrations=calibrations)).rejected
+
+
+def test_the_calibration_of_an_image_is_the_one_with_its_stamp() -> None:
+    calibrations = Calibrations(kept=2)
+    for stamp, width in ((1, 100), (2, 200), (3, 300)):
+        calibrations.insert("FRONT", info(stamp, size_wh=(width, 90)))
+    assert [calibrations.of("FRONT", stamp).width for stamp in (1, 2, 3, 4)] == [300, 200, 300, 300]
+    assert calibrations.of("BACK", 1) is None
+
+
+def test_a_distorted_image_is_straightened_and_a_pinhole_image_untouched() -> None:
+    message = image(T)
+    straight = assembled(placed(reading("FRONT", message, T))).sensor_set.cameras["FRONT"]
+    bent = assembled(placed(reading("FRONT", message, T), calibrations=calibrated(info(distortion=np.array([-0.2, 0, 0, 0, 0])))))
+    assert straight is not None and np.shares_memory(straight.image, np.frombuffer(message.data, np.uint8))
+    front = bent.sensor_set.cameras["FRONT"]
+    assert front is not None and not np.array_equal(front.image, straight.image)
+
+
+@pytest.mark.parametrize(("message", "words"), [
+    (cloud(T, count=0), "no points"), (cloud(T, frame="roof"), "'roof' is not on /tf"),
+    (make("PointCloud2", vars(cloud(T)) | {"data": b"1"}), "1 bytes")])
+def test_a_cloud_that_cannot_be_used(message: Any, words: str) -> None:
+    got = assembled(placed(reading("FRONT", image(T), T), reading("TOP", message, T)))
+    assert got.sensor_set.lidar is None and words in got.rejected["TOP"].reason and got.sensor_set.sensors_present == ("FRONT",)
+
+
+def test_points_of_the_vehicle_are_removed() -> None:
+    near = np.array([[0.5, -0.5, 0, 9, 0], [0.5, 3, 0, 9, 0]], np.float32)
+    message = cloud_msg(make, near, stamp_ns=T, frame_id="top")
+    one = assembled(placed(reading("TOP", message, T))).sensor_set.lidar
+    all_of_it = assembled(placed(reading("TOP", message, T)), **{"sensors.TOP.near_m": 0.0}).sensor_set.lidar
+    assert one is not None and one.points[:, 1].tolist() == [3] and all_of_it is not None and len(all_of_it.points) == 2
+
+
+def test_clouds_of_several_lidars_are_one_and_keep_their_names() -> None:
+    frames = tree(T - 100 * MS, T)
+    frames.insert("base_link", "rear", 0, translation_m=(-2, 0, 0), rotation_wxyz=(1, 0, 0, 0), static=True)
+    earlier = T - 50 * MS
+    instant = placed(reading("TOP", cloud(T), T), reading("REAR", cloud(earlier, seed=1, frame="rear"), earlier), frames=frames)
+    got = assembled(instant, lidars=["TOP", "REAR"])
+    merged = got.sensor_set.lidar
+    assert merged is not None and len(merged.points) == 1000 and got.sensors(got.sensor_set.sensors_present) == ("TOP", "REAR")
+    assert merged.points[0, 2] == pytest.approx(points()[0, 2] + 1.8)
+    assert merged.points[500, 0] == pytest.approx(points(1)[0, 0] - 2 - 0.5)  # the ego drove half a metre on
+    assert merged.points[500, 4] == pytest.approx(0.05) and merged.points[0, 4] == 0
+
+
+def test_sweeps_are_accumulated_where_the_motion_is_known() -> None:
+    earlier = T - 50 * MS
+    sweeps = (reading("TOP", cloud(earlier, seed=1), earlier),)
+    got = assembled(placed(reading("TOP", cloud(T), T), sweeps=sweeps), num_sweeps=1).sensor_set.lidar
+    assert got is not None and len(got.points) == 1000 and got.points[500, 4] == pytest.approx(0.05)
+    assert got.points[500, 0] == pytest.approx(points(1)[0, 0] - 0.5)
+    alone = assembled(placed(reading("TOP", cloud(T), T), sweeps=sweeps, frames=tree()), num_sweeps=1).sensor_set.lidar
+    assert alone is not None and len(alone.points) == 500
+
+
+def test_whatever_a_sensor_sends_costs_that_reading_alone() -> None:
+    strange = make("Image", {"header": image(T).header})  # an object without any of the fields that are read
+    got = assembled(placed(reading("FRONT", strange, T), reading("TOP", cloud(T), T)))
+    assert got.rejected["FRONT"].reason.startswith("AttributeError") and got.sensor_set.sensors_present == ("TOP",)
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_a_real_keyframe_comes_out_as_from_its_files(scene0523: Path, transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    source = NuScenesSource(scene0523, "v1.0-mini")
+    wanted = source.load(source.tokens("scene-0523")[3])
+    frames, calibrations, readings = TransformTree(), Calibrations(), []
+    index, row = source._index, 3
+    for column, name in enumerate(source.sensors()):
+        slot = int(index.sample_reading[row, column])
+        stamp = int(index.reading_stamp_us[slot]) * 1000
+        for parent, child, stored in (("odom", "base_link", index.reading_pose[slot]),
+                                      ("base_link", name.lower(), index.calibration_pose[index.reading_calibration[slot]])):
+            frames.insert(parent, child, stamp, translation_m=stored[4:], rotation_wxyz=stored[:4], static=parent == "base_link")
+        path = source.dataroot / index.reading_file[slot].decode()
+        message: Any
+        if name == "LIDAR_TOP":
+            message = cloud_msg(make, read_points_bin(path, 5), stamp_ns=stamp, frame_id=name.lower())
+        elif transport == "raw":
+            message = image_msg(make, read_image(path), stamp_ns=stamp, frame_id=name.lower())
+        else:
+            message = compressed_msg(make, read_bytes(path), stamp_ns=stamp, frame_id=name.lower())
+        if name != "LIDAR_TOP":
+            matrix = index.calibration_intrinsics[index.reading_calibration[slot]]
+            calibrations.insert(name, camera_info_msg(make, matrix, (1600, 900), stamp_ns=stamp, frame_id=name.lower()))
+        readings.append(reading(name, message, stamp))
+    instant = place(bundle(*readings, reference="LIDAR_TOP", stamp_ns=wanted.stamp_ns), (), frames, calibrations, FRAMES, wait=True)
+    assert instant is not None
+    with ThreadPoolExecutor(2) as pool:
+        got = Assembler(read_config({"transport": transport}), pool=pool).assemble(instant).sensor_set
+    assert tuple(got.cameras) == tuple(wanted.cameras) and got.stamp_ns == wanted.stamp_ns
+    assert np.array_equal(got.global_T_ego, wanted.global_T_ego)  # type: ignore[arg-type]
+    for name, camera in wanted.cameras.items():
+        other = got.cameras[name]
+        assert camera is not None and other is not None and other.stamp_ns == camera.stamp_ns
+        for field in ("image", "intrinsics", "ego_T_cam", "global_T_ego"):
+            assert np.array_equal(getattr(other, field), getattr(camera, field)), (name, field)
+    assert got.lidar is not None and wanted.lidar is not None and got.lidar_name == wanted.lidar_name
+    for field in ("points", "ego_T_lidar", "global_T_ego"):
+        assert np.array_equal(getattr(got.lidar, field), getattr(wanted.lidar, field)), field
