@@ -1,4 +1,4 @@
-"""Depth in images: bins that mean the same for every focal length, and what the LiDAR says about a pixel."""
+"""Depth in images: bins that mean the same for every focal length."""
 
 from __future__ import annotations
 
@@ -36,31 +36,13 @@ class DepthBins:
         low, high = self.range_m
         return torch.log(depth_m.clamp(min=1e-3) / low) * (self.count / math.log(high / low))
 
+    def edges_m(self) -> Tensor:
+        """`(count + 1,)` edges of the bins, reference depths."""
+        low, high = self.range_m
+        return low * (high / low) ** (torch.arange(self.count + 1) / self.count)
+
 
 def reference_scale(intrinsics: Tensor, width_px: int) -> Tensor:
     """`(B, N)` factor from a camera's depths to reference depths; `(B, N, 3, 3)` intrinsics of images of that width (a mirrored image
     has a negative focal length)."""
     return REFERENCE_FOCAL * width_px / intrinsics[:, :, 0, 0].float().abs().clamp(min=1e-3)
-
-
-def lidar_depth_m(intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int],
-                  points: Tensor, points_ok: Tensor) -> Tensor:
-    """`(B, N, h, w)` float32: depth of the nearest LiDAR point in each feature pixel, infinity where there is none.
-
-    Args:
-        intrinsics, cam_T_ego, camera_ok, points, points_ok: as in `SensorBatch`.
-        image_hw: size of the images, pixels.
-        feature_hw: size of the feature maps.
-    """
-    batch, cameras = camera_ok.shape
-    (height, width), (h, w) = image_hw, feature_hw
-    image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]
-    uvd = torch.einsum("bnij,bpj->bnpi", image_T_ego[..., :3], points[..., :3].float()) + image_T_ego[:, :, None, :, 3]
-    depth = uvd[..., 2]
-    row = torch.floor((uvd[..., 1] / depth.clamp(min=1e-3) + 0.5) * (h / height))
-    column = torch.floor((uvd[..., 0] / depth.clamp(min=1e-3) + 0.5) * (w / width))
-    inside = (depth > 0.1) & (row >= 0) & (row < h) & (column >= 0) & (column < w) & camera_ok[:, :, None] & points_ok[:, None]
-    image = torch.arange(batch * cameras, device=depth.device).view(batch, cameras, 1)
-    pixel = ((image * h + row.clamp(0, h - 1).long()) * w + column.clamp(0, w - 1).long())[inside]
-    nearest = torch.full((batch * cameras * h * w,), torch.inf, device=depth.device).scatter_reduce(0, pixel, depth[inside], "amin")
-    return nearest.view(batch, cameras, h, w)

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fusion.bev.image_depth import lidar_depth_m
 from fusion.geometry.grid import BevGrid
+from fusion.geometry.lidar_depth import lidar_depth_m
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,10 @@ class SplatConfig:
     def bins(self) -> int:
         """Number of depth bins."""
         return round((self.depth_range_m[1] - self.depth_range_m[0]) / self.depth_step_m)
+
+    def edges_m(self) -> Tensor:
+        """`(bins + 1,)` edges of the depth bins."""
+        return self.depth_range_m[0] + self.depth_step_m * torch.arange(self.bins + 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fusion.bev.image_depth import DepthBins, lidar_depth_m, reference_scale
+from fusion.bev.image_depth import DepthBins, reference_scale
 from fusion.geometry.grid import BevGrid
+from fusion.geometry.lidar_depth import lidar_depth_m
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@
 from fusion.types.detections import ATTRIBUTES, BOX_FIELDS, DETECTION_CLASSES, Detections, GroundTruth
 from fusion.types.sensor_batch import SensorBatch
 from fusion.types.sensor_set import POINT_FIELDS, CameraReading, LidarReading, SensorSet
-from fusion.types.streams import CameraStream, LidarStream
+from fusion.types.streams import CameraStream, Interacted, LidarStream
 from fusion.types.tracks import Tracks
 
 __all__ = ["ATTRIBUTES", "BOX_FIELDS", "DETECTION_CLASSES", "POINT_FIELDS", "CameraReading", "CameraStream", "Detections",
-           "GroundTruth", "LidarReading", "LidarStream", "SensorBatch", "SensorSet", "Tracks"]
+           "GroundTruth", "Interacted", "LidarReading", "LidarStream", "SensorBatch", "SensorSet", "Tracks"]

@@ -1,4 +1,4 @@
-"""The two streams: what each modality's encoder hands to the interaction layers."""
+"""The two streams: what each modality's encoder hands to the interaction, and what that hands on."""
 
 from __future__ import annotations
 
@@ -53,3 +53,26 @@ class LidarStream:
         dims: dict[str, int] = {}
         check_shape("bev", self.bev, ("B", "C", "X", "Y"), dims)
         check_shape("ok", self.ok, ("B",), dims)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interacted:
+    """What the interaction hands to trunk and heads.
+
+    Attributes:
+        bev: `(B, C, X, Y)` the joined map.
+        camera, lidar: the streams after their exchange, still separate; None in a network without them.
+        reconstruction: scalar training loss of the prediction of what is absent, or None.
+    """
+
+    bev: Tensor
+    camera: CameraStream | None
+    lidar: LidarStream | None
+    reconstruction: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        dims: dict[str, int] = {}
+        check_shape("bev", self.bev, ("B", "C", "X", "Y"), dims)
+        for stream in (self.camera, self.lidar):
+            if stream is not None:
+                check_shape("stream.bev", stream.bev, ("B", "D", "X", "Y"), {k: v for k, v in dims.items() if k != "D"})

@@ -1,0 +1,110 @@
+"""Multi-scale deformable attention: every query looks at a few positions that it chooses itself (Deformable DETR, arXiv 2010.04159)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fusion.interaction.operations import FeedForward, Position, centres, coarsened, halved, masked_softmax, resized, sample, to_maps, to_tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfAttentionConfig:
+    """Deformable attention of a stream to itself.
+
+    Attributes:
+        heads: attention heads.
+        levels: resolutions looked at, each half the one before.
+        points: positions per head and level.
+        stride: cells of the stream per query, and per cell of the finest level, along an edge; the answer is interpolated back.
+        hidden: width of the feed-forward part, in channels of the stream.
+    """
+
+    heads: int = 4
+    levels: int = 2
+    points: int = 4
+    stride: Literal[1, 2, 4] = 1
+    hidden: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("heads", "levels", "points", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+
+
+def deformable_attention(values: Sequence[Tensor], coords: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sums of samples; heads are folded into the batch, so that one 4-D `grid_sample` per level does it.
+
+    Args:
+        values: a map `(B, heads * c, H_l, W_l)` per level; zero outside.
+        coords: `(B, Q, heads, levels, points, 2)` positions as `sample` takes them.
+        weights: `(B, Q, heads, levels, points)`.
+
+    Returns:
+        `(B, Q, heads * c)` in the dtype of the values.
+    """
+    batch, queries, heads, _, points = weights.shape
+    total: Tensor | None = None
+    for level, value in enumerate(values):
+        folded = torch.unflatten(value, 1, (heads, -1)).flatten(0, 1)
+        where = coords[:, :, :, level].transpose(1, 2).reshape(batch * heads, queries, points, 2)
+        weight = weights[:, :, :, level].transpose(1, 2).reshape(batch * heads, 1, queries, points)
+        part = (sample(folded, where) * weight.to(value.dtype)).sum(-1)  # (B * heads, c, Q)
+        total = part if total is None else total + part
+    assert total is not None
+    return total.view(batch, -1, queries).transpose(1, 2)
+
+
+def ring(heads: int, groups: int, points: int) -> Tensor:
+    """`(heads * groups * points * 2,)` first offsets in cells: a direction per head, farther from point to point."""
+    angle = torch.arange(heads) * (2 * math.pi / heads)
+    direction = torch.stack([angle.cos(), angle.sin()], -1)
+    distance = torch.arange(1, points + 1.0)
+    return (direction[:, None, None] * distance[:, None]).expand(heads, groups, points, 2).reshape(-1)
+
+
+class DeformableSelfAttention(nn.Module):
+    """`(M, C, H, W)` -> the same, every cell having looked around itself at several resolutions, and its feed-forward part."""
+
+    def __init__(self, config: SelfAttentionConfig, channels: int) -> None:
+        super().__init__()
+        self.config = config
+        samples = config.heads * config.levels * config.points
+        self.norm = nn.LayerNorm(channels)
+        self.position = Position(2, channels)
+        self.value = nn.Linear(channels, channels)
+        self.offset = nn.Linear(channels, samples * 2)
+        self.weight = nn.Linear(channels, samples)
+        self.out = nn.Linear(channels, channels)
+        self.feed = FeedForward(channels, config.hidden)
+        nn.init.zeros_(self.offset.weight)
+        nn.init.zeros_(self.weight.weight)
+        nn.init.zeros_(self.weight.bias)
+        with torch.no_grad():
+            self.offset.bias.copy_(ring(config.heads, config.levels, config.points))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """The stream plus what it learned of itself."""
+        size = (maps.shape[-2], maps.shape[-1])
+        coarse = coarsened(maps, self.config.stride)
+        shape = (coarse.shape[-2], coarse.shape[-1])
+        tokens = to_tokens(coarse)
+        normed = self.norm(tokens)
+        pyramid = [to_maps(self.value(normed), shape)]
+        while len(pyramid) < self.config.levels:
+            pyramid.append(halved(pyramid[-1]))
+        place = centres(shape, maps)
+        query = normed + self.position(place)
+        choices = (len(maps), shape[0] * shape[1], self.config.heads, self.config.levels, self.config.points)
+        weights = masked_softmax(self.weight(query).view(*choices[:3], -1), None, dim=-1).view(choices)
+        cell = torch.tensor([[2 / m.shape[-1], 2 / m.shape[-2]] for m in pyramid], dtype=place.dtype, device=maps.device)
+        coords = place[:, None, None, None] + self.offset(query).view(*choices, 2) * cell[:, None]
+        added = self.out(deformable_attention(pyramid, coords, weights))
+        added = added + self.feed(tokens + added)
+        looked: Tensor = maps + resized(to_maps(added, shape), size)
+        return looked

@@ -1,0 +1,115 @@
+"""Image -> BEV: every cell attends to the image features where it projects, at several heights, in every camera that sees it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fusion.geometry.grid import BevGrid
+from fusion.interaction.geometry import Rig, best_views, cell_points, occupied_cells, project, side_by_side, tiled
+from fusion.interaction.operations import Position, centres, coarsened, masked_softmax, resized, sample, to_maps, to_tokens
+from fusion.types import SensorBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageToBevConfig:
+    """Attention of cells to images.
+
+    Attributes:
+        heads: attention heads.
+        heights_m: heights above the ego origin (about the ground) at which each cell looks into the images.
+        views: cameras a cell's point may look into, those nearest to their image's centre column first; None: every one that sees it.
+        stride: BEV cells per attending cell along an edge; the answer is interpolated back.
+        cells: which cells attend: all that a camera sees, or only those among them that hold LiDAR points (where the LiDAR is present).
+    """
+
+    heads: int = 4
+    heights_m: tuple[float, ...] = (0.2, 1.0, 1.8, 3.0)
+    views: int | None = None
+    stride: Literal[1, 2, 4] = 1
+    cells: Literal["seen", "occupied"] = "seen"
+
+    def __post_init__(self) -> None:
+        if not self.heights_m or (self.views is not None and self.views < 1):
+            raise ValueError(f"heights_m, views: expected at least one each, got {self.heights_m}, {self.views}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellViews:
+    """Where each cell looks; P cells of the coarse grid, row by row.
+
+    Attributes:
+        coords: `(B, V, Z, P, 2)` float32 positions in feature maps side by side.
+        ok: `(B, V, Z, P)` bool: the camera is present and sees the point, and the cell attends.
+    """
+
+    coords: Tensor
+    ok: Tensor
+
+
+def cell_views(rig: Rig, batch: SensorBatch, grid: BevGrid, config: ImageToBevConfig) -> CellViews:
+    """Project the cells of `grid.coarser(config.stride)` (host work)."""
+    coarse = grid.coarser(config.stride)
+    u, v, depth_m = project(rig, cell_points(coarse, config.heights_m, rig.intrinsics))
+    (height, width), (h, w) = rig.image_hw, rig.feature_hw
+    seen = rig.sees(u, depth_m) & (v >= -0.5) & (v < height - 0.5)
+    camera, found = best_views(rig, u, seen, config.views)
+    u, v = u.gather(1, camera), v.gather(1, camera)
+    coords = tiled(camera, (u + 0.5) * (w / width) - 0.5, (v + 0.5) * (h / height) - 0.5, rig.cameras, (h, w))
+    levels = (len(config.heights_m), -1)
+    coords, ok = torch.unflatten(torch.where(found[..., None], coords, 0.0), 2, levels), torch.unflatten(found, 2, levels)
+    if config.cells == "occupied":
+        ok = ok & occupied_cells(batch, coarse)[:, None, None]
+    return CellViews(coords=coords, ok=ok)
+
+
+class ImageToBev(nn.Module):
+    """Query: the cell. Keys and values: its samples. The logit of a sample also depends on its height (a learned bias per head)."""
+
+    def __init__(self, config: ImageToBevConfig, channels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.norm_bev, self.norm_image = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.position = Position(2, channels)
+        self.query, self.key, self.value = (nn.Linear(channels, channels) for _ in range(3))
+        self.height_bias = nn.Parameter(torch.zeros(config.heads, len(config.heights_m)))
+        self.out = nn.Linear(channels, channels, bias=False)
+
+    def forward(self, bev: Tensor, perspective: Tensor, where: CellViews) -> Tensor:
+        """`(B, C, X, Y)` cells and `(B, N, C, h, w)` images -> `(B, C, X, Y)` to add to the cells; zero where no camera looks."""
+        size, heads = (bev.shape[-2], bev.shape[-1]), self.config.heads
+        views, heights = where.ok.shape[1:3]
+        if views == 0:
+            return torch.zeros_like(bev)
+        coarse = coarsened(bev, self.config.stride)
+        shape = (coarse.shape[-2], coarse.shape[-1])
+        query = self.query(self.norm_bev(to_tokens(coarse)) + self.position(centres(shape, bev)))
+        query = torch.unflatten(query, -1, (heads, -1)).permute(0, 2, 3, 1)[:, :, :, None]  # (B, heads, c, 1, P)
+        image = side_by_side(perspective)
+        tile, tokens = (image.shape[-2], image.shape[-1]), self.norm_image(to_tokens(image))
+        keys, values = to_maps(self.key(tokens), tile), to_maps(self.value(tokens), tile)
+        # View by view, so that memory holds the samples of one; first what to look at, then what is there.
+        logits = torch.cat([self._look(keys, where, view, query) for view in range(views)], dim=2)
+        weight = masked_softmax(logits, where.ok.flatten(1, 2)[:, None], dim=2).to(values.dtype)
+        weight = torch.unflatten(weight, 2, (views, heights))
+        total = torch.zeros_like(query[:, :, :, 0])
+        for view in range(views):
+            sampled = self._samples(values, where, view)
+            total = total + (weight[:, :, None, view] * sampled).sum(3)
+        added = to_maps(self.out(total.flatten(1, 2).transpose(1, 2)), shape)
+        return resized(added, size)
+
+    def _samples(self, maps: Tensor, where: CellViews, view: int) -> Tensor:
+        """`(B, heads, c, Z, P)`, zero where not valid, so that what lies there meets no arithmetic."""
+        sampled = torch.where(where.ok[:, None, view], sample(maps, where.coords[:, view], "border"), 0.0)
+        return torch.unflatten(sampled, 1, (self.config.heads, -1))
+
+    def _look(self, keys: Tensor, where: CellViews, view: int, query: Tensor) -> Tensor:
+        """`(B, heads, Z, P)` logits of one view."""
+        sampled = self._samples(keys, where, view)
+        logits: Tensor = (query / math.sqrt(sampled.shape[2]) * sampled).sum(2) + self.height_bias[:, :, None]
+        return logits

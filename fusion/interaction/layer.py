@@ -1,0 +1,120 @@
+"""One interaction layer: each stream looks at itself, then at the other; both stay.
+
+Images look first, and cells then look into what came of that: so one layer already exchanges both ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fusion.geometry.grid import BevGrid
+from fusion.interaction.bev_to_image import BevToImage, BevToImageConfig, PixelRays, pixel_places
+from fusion.interaction.deformable import DeformableSelfAttention, SelfAttentionConfig
+from fusion.interaction.geometry import rig_of
+from fusion.interaction.image_to_bev import CellViews, ImageToBev, ImageToBevConfig, cell_views
+from fusion.interaction.polar import PolarAttention, PolarConfig, PolarRays, polar_rays
+from fusion.types import SensorBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerConfig:
+    """The parts of a layer; None leaves one out.
+
+    Attributes:
+        image_self, bev_self: attention of a stream to itself.
+        image_to_bev, polar: what cells take from images.
+        bev_to_image: what images take from cells.
+    """
+
+    image_self: SelfAttentionConfig | None
+    bev_self: SelfAttentionConfig | None
+    image_to_bev: ImageToBevConfig | None
+    polar: PolarConfig | None
+    bev_to_image: BevToImageConfig | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meeting:
+    """Where the streams of a batch meet: everything of the interaction that depends on calibration and LiDAR points alone.
+
+    Attributes:
+        camera_ok: `(B, N)` bool.
+        cells, rays, pixels: for the parts that need them, else None.
+    """
+
+    camera_ok: Tensor
+    cells: CellViews | None = None
+    rays: PolarRays | None = None
+    pixels: PixelRays | None = None
+
+
+def meeting_of(config: LayerConfig, batch: SensorBatch, grid: BevGrid, feature_hw: tuple[int, int], bin_edges_m: Tensor | None) -> Meeting:
+    """The host's part of all layers of a config; changes nothing in `batch`.
+
+    Args:
+        grid: grid of the BEV maps.
+        feature_hw: size of the perspective features.
+        bin_edges_m: `(B, N, bins + 1)` edges of the lift's depth bins; needed by `bev_to_image`.
+    """
+    rig = rig_of(batch, feature_hw)
+    pixels = None
+    if config.bev_to_image is not None:
+        if bin_edges_m is None:
+            raise ValueError("bin_edges_m: expected the depth bins of the lift, which bev_to_image needs, got None")
+        pixels = pixel_places(rig, batch, grid, config.bev_to_image, bin_edges_m)
+    return Meeting(
+        camera_ok=batch.camera_ok,
+        cells=None if config.image_to_bev is None else cell_views(rig, batch, grid, config.image_to_bev),
+        rays=None if config.polar is None else polar_rays(rig, grid, config.polar),
+        pixels=pixels,
+    )
+
+
+class InteractionLayer(nn.Module):
+    """Self attention of both streams, then the cross branches from its results, each scaled per channel by a learned number.
+
+    Args:
+        channels: of both streams.
+        scale: first value of the learned scales.
+    """
+
+    def __init__(self, config: LayerConfig, channels: int, scale: float = 1.0) -> None:
+        super().__init__()
+        self.image_self = None if config.image_self is None else DeformableSelfAttention(config.image_self, channels)
+        self.bev_self = None if config.bev_self is None else DeformableSelfAttention(config.bev_self, channels)
+        self.image_to_bev = None if config.image_to_bev is None else ImageToBev(config.image_to_bev, channels)
+        self.polar = None if config.polar is None else PolarAttention(config.polar, channels)
+        self.bev_to_image = None if config.bev_to_image is None else BevToImage(config.bev_to_image, channels)
+        self.scales = nn.ParameterDict({name: nn.Parameter(torch.full((channels, 1, 1), scale))
+                                        for name in ("image_to_bev", "polar", "bev_to_image") if getattr(config, name) is not None})
+
+    def forward(self, perspective: Tensor | None, bev: Tensor, bev_here: Tensor, depth_logits: Tensor | None,
+                where: Meeting | None) -> tuple[Tensor | None, Tensor]:
+        """Both streams, exchanged.
+
+        Args:
+            perspective: `(B, N, C, h, w)`; None in a network without cameras.
+            bev: `(B, C, X, Y)`.
+            bev_here: `(B, 1, X, Y)` bool: cells of which the BEV stream can know; exactly zero elsewhere, as absent images are.
+            depth_logits: `(B, N, bins, h, w)` or None.
+        """
+        if self.bev_self is not None:
+            bev = torch.where(bev_here, self.bev_self(bev), 0.0)
+        if perspective is None or where is None or perspective.shape[1] == 0:
+            return perspective, bev
+        image_here = where.camera_ok[:, :, None, None, None]
+        if self.image_self is not None:
+            looked = self.image_self(perspective.flatten(0, 1)).view(perspective.shape)
+            perspective = torch.where(image_here, looked, 0.0)
+        if self.bev_to_image is not None and where.pixels is not None and depth_logits is not None:
+            added = self.bev_to_image(perspective, bev, depth_logits, where.pixels)
+            perspective = torch.where(image_here, perspective + self.scales["bev_to_image"] * added, 0.0)
+        seen = bev
+        if self.image_to_bev is not None and where.cells is not None:
+            seen = seen + self.scales["image_to_bev"] * self.image_to_bev(bev, perspective, where.cells)
+        if self.polar is not None and where.rays is not None:
+            seen = seen + self.scales["polar"] * self.polar(bev, perspective, where.rays)
+        return perspective, torch.where(bev_here, seen, 0.0)
