@@ -21,15 +21,15 @@ Numbers may be NumPy's; arrays of numbers may be anything with the buffer protoc
 
 @cache
 def message_class(name: str) -> Any:
-    """The generated Python class of a message type such as "sensor_msgs/msg/Image".
+    """The generated Python class of a message type such as "sensor_msgs/msg/Image", or of a service such as "std_srvs/srv/Trigger".
 
     Raises:
         UserError: the package of the type is not installed, or has no such message.
     """
-    package, _, kind = name.replace("/msg/", "/").partition("/")
     try:
-        return getattr(importlib.import_module(f"{package}.msg"), kind)
-    except (ImportError, AttributeError) as error:
+        package, folder, kind = name.split("/")
+        return getattr(importlib.import_module(f"{package}.{folder}"), kind)
+    except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"{name}: message type not importable ({error}); install {package} and source its setup") from None
 
 

@@ -1,0 +1,91 @@
+"""What a fault does to the content of one message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ros_nodes.faults import Fault
+from ros_nodes.player_codec import Codec, stamp_of
+from ros_nodes.player_topics import CLOUD, COMPRESSED, IMAGE
+
+READINGS = (IMAGE, COMPRESSED, CLOUD)
+"""Types whose content can be damaged."""
+
+_JPEG, _QUANTISATION = b"\xff\xd8", b"\xff\xdb"
+_MISFIT = {IMAGE: "32FC1", COMPRESSED: "h264"}
+
+
+def damaged(fault: Fault, kind: str, data: bytes, codec: Codec) -> bytes:
+    """A reading as a broken driver would send it, by `corrupt`, `wrong_size` or `wrong_encoding`.
+
+    Args:
+        fault: one of these faults.
+        kind: one of `READINGS`.
+        data: CDR bytes of a sound message.
+        codec: reads and writes messages.
+
+    Returns:
+        CDR bytes of a valid message whose content is wrong.
+    """
+    message = codec.decode(kind, data)
+    if fault.fault == "corrupt":
+        message.data = codec.blob(_corrupt(bytes(message.data), fault.mode, stamp_of(data)))
+    elif fault.fault == "wrong_size":
+        _halve(kind, message, codec)
+    elif kind == CLOUD:
+        for field, name in zip(message.fields, ("range", "azimuth", "elevation"), strict=False):
+            field.name = name
+    elif kind == COMPRESSED:
+        message.format = fault.encoding or _MISFIT[kind]
+    else:
+        message.encoding = fault.encoding or _MISFIT[kind]
+    return codec.encode(kind, message)
+
+
+def _corrupt(content: bytes, mode: str, seed: int) -> bytes:
+    half = len(content) // 2
+    if mode == "truncate":
+        return content[:half]
+    noise = np.random.default_rng(abs(seed)).bytes(max(half - 2, 0))
+    return content[:2] + noise + content[2 + len(noise):]  # the first bytes stay: it still begins like an image
+
+
+def _halve(kind: str, message: Any, codec: Codec) -> None:
+    if kind == CLOUD:
+        message.width = 2 * message.width
+    elif kind == COMPRESSED:
+        image = cv2.imdecode(np.frombuffer(bytes(message.data), np.uint8), cv2.IMREAD_COLOR)
+        small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        message.format, message.data = "jpeg", codec.blob(cv2.imencode(".jpg", small)[1].tobytes())
+    else:
+        pixel = max(message.step // max(message.width, 1), 1)
+        rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)[:, :message.width * pixel]
+        small = rows.reshape(message.height, message.width, pixel)[::2, ::2]
+        message.height, message.width, message.step = small.shape[0], small.shape[1], small.shape[1] * pixel
+        message.data = codec.blob(small.tobytes())
+
+
+def varied(kind: str, data: bytes, number: int, codec: Codec) -> bytes:
+    """The reading with hardly visible differences, others for each number from 1 on: a flood of new readings, not one that is frozen."""
+    message = codec.decode(kind, data)
+    content = np.frombuffer(bytes(message.data), np.uint8).copy()
+    if kind == CLOUD:
+        content[int(message.fields[0].offset) + (3 if message.is_bigendian else 0)::message.point_step] ^= number % 256
+    elif kind == IMAGE:
+        content ^= number % 4
+    else:
+        _requantise(content, number)
+    message.data = codec.blob(content.tobytes())
+    return codec.encode(kind, message)
+
+
+def _requantise(jpeg: np.ndarray, number: int) -> None:
+    """Change one entry of a JPEG's first quantisation table by one: other pixels all over the image, without encoding it anew."""
+    content = jpeg.tobytes()
+    start = content.find(_QUANTISATION)
+    if content.startswith(_JPEG) and start >= 0:  # a PNG stays as it is
+        entry = start + len(_QUANTISATION) + 3 + 1 + (number - 1) % 60  # after the length and the table's number; not the mean brightness
+        jpeg[entry] += 1 if jpeg[entry] < 255 else -1

@@ -1,0 +1,215 @@
+"""The player: recorded drives on topics, as if the sensors were there.
+
+Sensor topics are sent reliably with a short history, which serves reliable and best-effort subscribers alike. Playing again from the
+start (`loop`) and going from one scene to the next, time jumps, backwards too, as with a bag: those who listen must start anew.
+"""
+
+# rclpy is typed in parts only
+# mypy: disallow-untyped-calls=False
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from typing import Any
+
+import rclpy
+import rclpy.utilities
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from fusion.errors import UserError
+from ros_nodes.conversion import clock_msg, message_available, message_class, rclpy_make
+from ros_nodes.player import Player
+from ros_nodes.player_codec import rclpy_codec
+from ros_nodes.player_events import Event
+from ros_nodes.player_settings import PARAMETERS, PlayerSettings, messages, open_source, read_settings
+from ros_nodes.player_topics import CLOCK, IMAGE, Topic, sensor_of
+
+_BOOL, _TRIGGER = "std_msgs/msg/Bool", "std_srvs/srv/Trigger"
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_SETTLE_S = 1.5  # no new subscriber for so long: those that are there are all
+_POLL_S = 0.02
+
+
+class PlayerNode(LifecycleNode):
+    """Plays while active; deactivated and activated again, it goes on where it was.
+
+    Publishes the topics of its source (see `ros_nodes.player_topics`), `/clock`, and `~/finished` (std_msgs/Bool, latched), true at the
+    end. `~/pause` and `~/resume` (std_srvs/Trigger) stop time and let it go on.
+    """
+
+    def __init__(self, name: str = "player_node") -> None:
+        super().__init__(name, allow_undeclared_parameters=True, automatically_declare_parameters_from_overrides=True)
+        descriptor = message_class("rcl_interfaces/msg/ParameterDescriptor")
+        for key, (default, description) in PARAMETERS.items():
+            if not self.has_parameter(key):
+                self.declare_parameter(key, default, descriptor(description=description, dynamic_typing=True))
+        self._settings: PlayerSettings | None = None
+        self._player: Player | None = None
+        self._publishers_by_topic: dict[str, Any] = {}
+        self._clock_publisher: Any = None
+        self._starter: threading.Thread | None = None
+        self._active, self._wanted, self._over = False, False, False
+        self._finished = self.create_publisher(message_class(_BOOL), "~/finished", _LATCHED)
+        trigger = message_class(_TRIGGER)
+        self.create_service(trigger, "~/pause", lambda request, response: self._serve(response, self._stand))
+        self.create_service(trigger, "~/resume", lambda request, response: self._serve(response, self._go))
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open what is to be played and announce its topics. On failure the reason is logged, and the node can be tried again."""
+        try:
+            parameters: Any = self.get_parameters_by_prefix("")
+            settings = read_settings({name: parameter.value for name, parameter in parameters.items()})
+            codec = rclpy_codec()
+            source = open_source(settings, codec, self.get_logger().warning)
+            stream = messages(settings, source, codec)
+        except Exception as error:
+            reason = str(error) if isinstance(error, UserError) else f"{error}\n{traceback.format_exc()}"
+            self.get_logger().error(f"not configured: {reason}")
+            return TransitionCallbackReturn.FAILURE
+        for topic in source.topics:
+            if message_available(topic.kind):
+                self._publishers_by_topic[topic.name] = self.create_publisher(message_class(topic.kind), topic.name, _qos(topic))
+            else:
+                self.get_logger().warning(f"{topic.name}: not played, its type {topic.kind} is not installed")
+        if settings.clock:
+            self._clock_publisher = self.create_publisher(message_class(CLOCK), "/clock", 10)
+        self._settings, self._over = settings, False
+        self._finished.publish(message_class(_BOOL)(data=False))
+        self._player = Player(stream, self._send, tick=self._tell if settings.clock else None, ended=self._end, rate=settings.rate)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start as soon as the subscribers are there, or go on."""
+        assert self._settings is not None and self._player is not None
+        self._active = True
+        if self._player.sent or not self._settings.start_paused:
+            self._go()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Pause."""
+        self._active = False
+        self._stand()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget what was played, so that it can be configured anew."""
+        self._close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End."""
+        self._close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to the start."""
+        self._close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """End the threads before what they use goes."""
+        self._close()
+        super().destroy_node()
+
+    def _close(self) -> None:
+        self._active = False
+        self._stand()
+        if self._player is not None:
+            self._player.stop()
+            self._player = None
+        for publisher in (*self._publishers_by_topic.values(), self._clock_publisher):
+            if publisher is not None:
+                self.destroy_publisher(publisher)
+        self._publishers_by_topic, self._clock_publisher = {}, None
+
+    # Time goes on, or stands
+
+    def _go(self) -> None:
+        assert self._player is not None
+        self._wanted = True
+        if self._player.sent:
+            self._player.resume()
+        elif self._starter is None or not self._starter.is_alive():
+            self._starter = threading.Thread(target=self._go_when_heard, name="player start", daemon=True)
+            self._starter.start()
+
+    def _go_when_heard(self) -> None:
+        """A message that is sent before the discovery of its subscribers is lost to them."""
+        assert self._settings is not None and self._player is not None
+        sensors = {name: publisher for name, publisher in self._publishers_by_topic.items() if sensor_of(name)}
+        heard, changed_s = 0, time.monotonic()
+        end_s = changed_s + self._settings.wait_for_subscribers_s
+        while self._wanted and time.monotonic() < end_s:
+            counts = [publisher.get_subscription_count() for publisher in sensors.values()]
+            if all(counts) or (heard and time.monotonic() - changed_s > _SETTLE_S):
+                break
+            if sum(counts) != heard:
+                heard, changed_s = sum(counts), time.monotonic()
+            time.sleep(_POLL_S)
+        deaf = [name for name, publisher in sensors.items() if not publisher.get_subscription_count()]
+        if self._wanted:
+            if deaf:
+                self.get_logger().info(f"playing without a subscriber to {', '.join(deaf)}")
+            self._player.resume()
+
+    def _stand(self) -> None:
+        self._wanted = False
+        if self._starter is not None:
+            self._starter.join()
+            self._starter = None
+        if self._player is not None:
+            self._player.pause()
+
+    def _serve(self, response: Any, action: Any) -> Any:
+        response.success = self._active and not self._over
+        response.message = "" if response.success else "finished" if self._over else "not active"
+        if response.success:
+            action()
+        return response
+
+    # On the playing thread
+
+    def _send(self, event: Event) -> None:
+        publisher = self._publishers_by_topic.get(event.topic)
+        if publisher is not None:
+            publisher.publish(event.data)
+
+    def _tell(self, clock_ns: int) -> None:
+        self._clock_publisher.publish(clock_msg(rclpy_make, clock_ns))
+
+    def _end(self, error: BaseException | None) -> None:
+        assert self._player is not None
+        if error is not None:
+            self.get_logger().error(f"playing ended: {error}")
+        self.get_logger().info(f"finished: {self._player.sent} messages, at most {self._player.latest_ns * 1e-6:.1f} ms late, "
+                               f"{self._player.stalls} stalls")
+        self._over = True
+        self._finished.publish(message_class(_BOOL)(data=True))
+
+
+def _qos(topic: Topic) -> QoSProfile:
+    if topic.latched:
+        return _LATCHED
+    return QoSProfile(depth=2 if topic.kind == IMAGE else 10)  # raw images are large, and only the latest are of use
+
+
+def run(args: list[str] | None = None) -> None:
+    """Spin the node until SIGINT or SIGTERM."""
+    rclpy.init(args=args)
+    node = PlayerNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.utilities.try_shutdown()
