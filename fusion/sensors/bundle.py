@@ -38,7 +38,9 @@ class SyncConfig:
         takeover_ns: after this long without the reference another sensor opens the bundles (longer for a reference that is slow by
             nature: at least two of its periods).
         jump_ns: stamps that step back by more than this are a jump of time; by less, readings out of order.
-        enough_ns: a reading this close to the reference stamp is not waited to be bettered; 0 waits for the closest one.
+        ahead_ns: a bundle does not wait for a closer reading that is taken later than this after its stamp; it does, where the sensor
+            would be missing otherwise.
+        enough_ns: a reading this close to the bundle's stamp is not waited to be bettered at all.
 
     Raises:
         UserError: no sensor, one twice, an unknown one, or a time that cannot be.
@@ -51,6 +53,7 @@ class SyncConfig:
     offsets_ns: Mapping[str, int] = field(default_factory=dict)
     takeover_ns: int = 200_000_000
     jump_ns: int = 1_000_000_000
+    ahead_ns: int = 10_000_000
     enough_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -62,7 +65,7 @@ class SyncConfig:
             for name in names:
                 if name not in self.sensors:
                     raise UserError(f"{what}: got the sensor {name!r}; expected one of {list(self.sensors)}")
-        for what, least in (("deadline_ns", 0), ("max_age_ns", 1), ("takeover_ns", 1), ("jump_ns", 1), ("enough_ns", 0)):
+        for what, least in (("deadline_ns", 0), ("max_age_ns", 1), ("takeover_ns", 1), ("jump_ns", 1), ("ahead_ns", 0), ("enough_ns", 0)):
             value = getattr(self, what)
             if value < least:
                 raise UserError(f"{what}: got {value} ns; expected at least {least} ns")

@@ -13,6 +13,9 @@ CLOCK_STEP_NS = 10_000_000
 LAG_READINGS = 4
 """Readings whose delay counts: few, so that a sensor which is in time again is trusted soon."""
 
+JITTER_NS = 5_000_000
+"""A reading later than its predecessors by this much is overdue."""
+
 SILENT_PERIODS = 2.5
 """One lost reading and some jitter are no silence."""
 
@@ -23,10 +26,10 @@ class Cadence:
     Attributes:
         stamp_ns: the newest stamp, or None before the first reading.
         arrived_ns: when that reading arrived, or None.
-        period_ns: median distance of stamps, or None before the second reading.
-        arrival_period_ns: median distance of arrivals (another than `period_ns` in a replay at another rate), or None.
-        lag_ns: shortest delay from stamp to arrival of the last few readings, or None. Means nothing by itself where stamps and
-            arrivals are of different clocks.
+        step_ns: shortest distance of stamps (a camera that a LiDAR triggers at 3 of 5 turns has two), or None before the second.
+        period_ns: median distance of arrivals, or None before the second.
+        lags_ns: shortest and longest delay from stamp to arrival of the last few readings, or None. Only their differences have a
+            meaning where stamps and arrivals are of different clocks.
     """
 
     def __init__(self, length: int) -> None:
@@ -40,42 +43,56 @@ class Cadence:
         self._arrivals.clear()
         self.stamp_ns: int | None = None
         self.arrived_ns: int | None = None
+        self.step_ns: int | None = None
         self.period_ns: int | None = None
-        self.arrival_period_ns: int | None = None
-        self.lag_ns: int | None = None
+        self.lags_ns: tuple[int, int] | None = None
 
     def note(self, stamp_ns: int, now_ns: int) -> None:
         """Note a reading that arrived."""
         self._stamps.append(stamp_ns)
         self._arrivals.append(now_ns)
         self.stamp_ns, self.arrived_ns = stamp_ns, now_ns
-        self.period_ns, self.arrival_period_ns = _median_step(self._stamps), _median_step(self._arrivals)
-        last = range(max(0, len(self._stamps) - LAG_READINGS), len(self._stamps))
-        self.lag_ns = min(self._arrivals[i] - self._stamps[i] for i in last)
+        steps, periods = _steps(self._stamps), _steps(self._arrivals)
+        if steps:
+            self.step_ns, self.period_ns = max(1, steps[0]), periods[(len(periods) - 1) // 2]
+        lags = [self._arrivals[i] - self._stamps[i] for i in range(-min(LAG_READINGS, len(self._stamps)), 0)]
+        self.lags_ns = min(lags), max(lags)
 
     def arrivals_after(self, time_ns: int | None) -> int:
         """How many of the readings known arrived after a time (all for None)."""
         return sum(time_ns is None or arrived > time_ns for arrived in self._arrivals)
 
-    def betters(self, target_ns: int, by_ns: int, max_gap_ns: int) -> bool:
-        """Whether a reading still to come would be closer to a stamp than all so far, and in time, as far as the rhythm tells.
+    def wait_until_ns(self, target_ns: int, *, by_ns: int, max_gap_ns: int, ahead_ns: int) -> int | None:
+        """How long it is worth waiting for a reading closer to a stamp than all so far, as far as the rhythm tells.
+
+        Where the sensor has nothing for this stamp, all the time there is, if a reading can come in time. Where it has something, a
+        better one that must have been taken already, and is on its way, is waited for until it is overdue; one that is still to be
+        taken would cost more time than it is closer.
 
         Args:
             target_ns: the stamp.
-            by_ns: when the reading must have arrived.
+            by_ns: a reading that arrives later than this is not waited for.
             max_gap_ns: a reading farther from the stamp than this is of no use.
+            ahead_ns: one taken this long after the stamp counts as taken already.
+
+        Returns:
+            The time until which to wait, at most `by_ns`; None for not at all.
         """
-        if self.stamp_ns is None or self.lag_ns is None:
-            return True
+        if self.stamp_ns is None or self.lags_ns is None:
+            return by_ns
         gap_ns = target_ns - self.stamp_ns
         if gap_ns <= 0:  # stamps increase: nothing comes closer after a reading at the stamp or behind it
-            return False
-        if self.period_ns is None:
-            return gap_ns > max_gap_ns
-        closest = max(1, round(gap_ns / self.period_ns))
-        steps = min(closest, (by_ns - self.lag_ns - self.stamp_ns) // self.period_ns)
-        coming_gap_ns = abs(self.stamp_ns + steps * self.period_ns - target_ns)
-        return steps >= 1 and coming_gap_ns < gap_ns and coming_gap_ns <= max_gap_ns
+            return None
+        usable = gap_ns <= max_gap_ns
+        if self.step_ns is None:
+            return None if usable else by_ns
+        earliest_ns = 1 if usable else max(1, gap_ns - max_gap_ns)  # after the newest reading, as is the next
+        latest_ns = gap_ns + (min(ahead_ns, gap_ns - 1) if usable else max_gap_ns)
+        first, last = -(-earliest_ns // self.step_ns), latest_ns // self.step_ns
+        shortest_ns, longest_ns = self.lags_ns
+        if first > last or self.stamp_ns + first * self.step_ns + shortest_ns > by_ns:
+            return None
+        return min(by_ns, self.stamp_ns + last * self.step_ns + longest_ns + JITTER_NS) if usable else by_ns
 
     @property
     def rate_hz(self) -> float:
@@ -120,7 +137,7 @@ class Cadences:
 
     def patience_ns(self, name: str) -> int:
         """How long this sensor may give nothing without being silent."""
-        return max(self._patience_ns, int(SILENT_PERIODS * (self._of[name].arrival_period_ns or 0)))
+        return max(self._patience_ns, int(SILENT_PERIODS * (self._of[name].period_ns or 0)))
 
     def silent_at_ns(self, name: str) -> int | None:
         """When the sensor will be silent if it gives nothing more; None while none has given anything."""
@@ -142,13 +159,12 @@ class Cadences:
         set times that no other reading belongs to.
         """
         since_ns = self._of[silent].arrived_ns
-        lags = {name: cadence.lag_ns for name, cadence in self._of.items() if cadence.lag_ns is not None}
+        lags = {name: cadence.lags_ns[0] for name, cadence in self._of.items() if cadence.lags_ns is not None}
         ready = [name for name in lags if not self.silent(name, now_ns) and self._of[name].arrivals_after(since_ns) >= 2]
         usual_ns = median_low(lags.values()) if lags else 0
         in_step = [name for name in ready if abs(lags[name] - usual_ns) <= tolerance_ns]
         return next(iter(in_step or ready), None)
 
 
-def _median_step(times: deque[int]) -> int | None:
-    steps = sorted(after - before for before, after in pairwise(times))
-    return steps[(len(steps) - 1) // 2] if steps else None
+def _steps(times: deque[int]) -> list[int]:
+    return sorted(after - before for before, after in pairwise(times))

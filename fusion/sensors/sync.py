@@ -52,6 +52,7 @@ class Collector(Generic[T]):
         self._pending: list[_Pending[T]] = []
         self._driver = config.reference
         self._closed_ns: int | None = None  # stamp of the last bundle
+        self._jumped: set[str] = set()  # sensors whose time jumped back and that the driver has not followed
         self._now_ns: int | None = None
 
     def offer(self, name: str, stamp_ns: int, now_ns: int, item: T) -> Offer:
@@ -76,10 +77,10 @@ class Collector(Generic[T]):
         return verdict
 
     def due(self, now_ns: int) -> Bundle[T] | None:
-        """The oldest bundle that is complete (nothing better can come before its deadline) or past its deadline; else None."""
+        """The oldest bundle that is past its deadline, or complete: nothing better is to be expected in time; None where there is none."""
         self._follow_clock(now_ns)
         self._take_over(now_ns)
-        if not self._pending or (now_ns < self._pending[0].deadline_ns and not self._complete(self._pending[0], now_ns)):
+        if not self._pending or now_ns < self._closes_ns(self._pending[0]):
             return None
         bundle = self._bundle(self._pending.pop(0))
         self._closed_ns = bundle.stamp_ns
@@ -93,8 +94,7 @@ class Collector(Generic[T]):
         silent_ns = self._cadences.silent_at_ns(self._driver)
         times = [silent_ns] if silent_ns is not None and silent_ns > self._now_ns else []
         if self._pending:
-            complete = self._complete(self._pending[0], self._now_ns)
-            times.append(self._now_ns if complete else self._pending[0].deadline_ns)
+            times.append(self._closes_ns(self._pending[0]))
         return min(times, default=None)
 
     def expect(self, names: Iterable[str]) -> None:
@@ -121,6 +121,7 @@ class Collector(Generic[T]):
             self._forget(name)
         self._cadences.clear()
         self._pending.clear()
+        self._jumped.clear()
         self._driver = self.config.reference
         self._closed_ns = self._now_ns = None
 
@@ -148,9 +149,11 @@ class Collector(Generic[T]):
             self._driver = name
             if not self._open(reading):
                 return Offer.LATE
-        low_ns = self._low_ns()
+        low_ns = self._low_ns(name)
         if low_ns is not None and stamp_ns < low_ns - self.config.max_age_ns:
             return Offer.LATE
+        if self._closed_ns is not None and stamp_ns >= self._closed_ns - self.config.max_age_ns:
+            self._jumped.discard(name)
         self._kept[name].append(reading)
         if len(self._kept[name]) > MAX_KEPT:
             self._drop(name, 1)
@@ -167,12 +170,14 @@ class Collector(Generic[T]):
     def _jump_back(self, name: str, stamp_ns: int, *, everywhere: bool) -> None:
         """A sensor's time jumped back: forget what it gave and, where it opens the bundles, all that is of the time before the jump.
 
-        So one camera with a broken clock cannot disturb the others, and a camera that jumps with the reference, only later, has been
-        forgotten already.
+        So one camera with a broken clock cannot disturb the others. Where all jump, in any order, what came from the time after the
+        jump before the driver jumped is kept for it.
         """
         self._forget(name)
         if not everywhere:
+            self._jumped.add(name)
             return
+        self._jumped.clear()
         self._pending.clear()
         self._closed_ns = None
         for other in self.config.sensors:
@@ -207,16 +212,19 @@ class Collector(Generic[T]):
         if self._kept[self._driver]:
             self._open(self._kept[self._driver][-1])
 
-    def _complete(self, pending: _Pending[T], now_ns: int) -> bool:
-        """Whether no sensor that is waited for has anything better to give before the deadline: closer to the bundle's stamp."""
-        return not any(self._awaited(name, pending, now_ns) for name in self._expected)
+    def _closes_ns(self, pending: _Pending[T]) -> int:
+        """When a bundle closes unless more arrives: when no sensor that is waited for has anything better to give, or at its deadline."""
+        return max((self._awaited_until_ns(name, pending) for name in self._expected), default=pending.reading.arrived_ns)
 
-    def _awaited(self, name: str, pending: _Pending[T], now_ns: int) -> bool:
-        cadence = self._cadences[name]
-        if name == pending.reference or self._cadences.silent(name, now_ns):
-            return False
-        enough = cadence.stamp_ns is not None and pending.stamp_ns - cadence.stamp_ns <= self.config.enough_ns
-        return not enough and cadence.betters(pending.stamp_ns, pending.deadline_ns, self.config.max_age_ns)
+    def _awaited_until_ns(self, name: str, pending: _Pending[T]) -> int:
+        cadence, stamp_ns = self._cadences[name], pending.stamp_ns
+        enough = cadence.stamp_ns is not None and stamp_ns - cadence.stamp_ns <= self.config.enough_ns
+        until_ns = None if enough or name == pending.reference else cadence.wait_until_ns(
+            stamp_ns, by_ns=pending.deadline_ns, max_gap_ns=self.config.max_age_ns, ahead_ns=self.config.ahead_ns)
+        silent_ns = self._cadences.silent_at_ns(name)
+        if until_ns is None or silent_ns is None:
+            return pending.reading.arrived_ns
+        return min(until_ns, silent_ns)
 
     def _bundle(self, pending: _Pending[T]) -> Bundle[T]:
         items: dict[str, T] = {}
@@ -231,16 +239,19 @@ class Collector(Generic[T]):
         return Bundle(stamp_ns=pending.stamp_ns, reference=pending.reference, items=items, skew_ns=skew_ns,
                       missing=tuple(name for name in self.config.sensors if name not in items))
 
-    def _low_ns(self) -> int | None:
-        """No bundle will come with an earlier stamp."""
+    def _low_ns(self, name: str) -> int | None:
+        """No bundle that can have a reading of this sensor will come with an earlier stamp."""
+        newest_ns = self._cadences[name].stamp_ns
+        if name in self._jumped and newest_ns is not None:
+            return newest_ns - self.config.max_age_ns
         return self._pending[0].stamp_ns if self._pending else self._closed_ns
 
     def _prune(self) -> None:
         """Drop the readings that no coming bundle would choose: too old, or with a newer one that is not after any such bundle."""
-        low_ns = self._low_ns()
-        if low_ns is None:
-            return
         for name, readings in self._kept.items():
+            low_ns = self._low_ns(name)
+            if low_ns is None:
+                continue
             count = sum(later.stamp_ns <= low_ns for later in readings[1:])
             if count < len(readings) and readings[count].stamp_ns < low_ns - self.config.max_age_ns:
                 count += 1
