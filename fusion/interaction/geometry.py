@@ -70,7 +70,7 @@ def rig_of(batch: SensorBatch, feature_hw: tuple[int, int]) -> Rig:
 def cell_points(grid: BevGrid, heights_m: tuple[float, ...], like: Tensor) -> Tensor:
     """`(Z * X * Y, 3)` cell centres at every height, ego frame."""
     xy = torch.from_numpy(grid.cell_centres_m()).to(like).view(1, -1, 2).expand(len(heights_m), -1, 2)
-    z = torch.tensor(heights_m).to(like)[:, None, None].expand(-1, xy.shape[1], 1)
+    z = torch.tensor(heights_m, dtype=like.dtype, device=like.device)[:, None, None].expand(-1, xy.shape[1], 1)
     return torch.cat([xy, z], -1).view(-1, 3)
 
 

@@ -1,0 +1,86 @@
+"""Small random rigs: cameras that look anywhere, stand metres apart, roll a little and have images and lenses of their own; some absent."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from fusion.geometry.grid import BevGrid
+from fusion.types import SensorBatch
+
+GRID = BevGrid(x_range_m=(-8, 8), y_range_m=(-6, 6), cell_m=2.0)
+IMAGE_HW = (30, 44)  # no multiple of a stride
+FEATURE_HW = (4, 6)
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> Tensor:
+    """`(3, 3)` ego -> camera (x right, y down, z forward) of a camera that looks along `yaw`."""
+    level = torch.tensor([[math.sin(yaw), -math.cos(yaw), 0], [0, 0, -1], [math.cos(yaw), math.sin(yaw), 0]], dtype=torch.float64)
+    tilt = torch.tensor([[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]], dtype=torch.float64)
+    turn = torch.tensor([[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]], dtype=torch.float64)
+    return turn @ tilt @ level
+
+
+def random_batch(cameras: int, *, batch: int = 2, seed: int = 0, absent: bool = True, points: int = 60, roll: float = 0.1) -> SensorBatch:
+    """float64 rigs. Absent cameras hold NaN, which must reach nothing. Of the first sample, everything is present."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    height, width = IMAGE_HW
+    intrinsics = torch.eye(3, dtype=torch.float64).repeat(batch, cameras, 1, 1)
+    cam_T_ego = torch.eye(4, dtype=torch.float64).repeat(batch, cameras, 1, 1)
+    for b in range(batch):
+        for n in range(cameras):
+            focal = width * uniform(0.45, 0.9)
+            intrinsics[b, n] = torch.tensor([[focal, 0, width * uniform(0.4, 0.6)], [0, focal * uniform(0.9, 1.1), height * uniform(0.4, 0.6)],
+                                             [0, 0, 1]], dtype=torch.float64)
+            turned = rotation(uniform(-math.pi, math.pi), uniform(-0.1, 0.1), uniform(-roll, roll))
+            centre = torch.tensor([uniform(-3, 3), uniform(-2, 2), uniform(1, 2)], dtype=torch.float64)
+            cam_T_ego[b, n, :3, :3], cam_T_ego[b, n, :3, 3] = turned, -turned @ centre
+    camera_ok = torch.ones(batch, cameras, dtype=torch.bool)
+    if absent and batch > 1:
+        camera_ok[1:] = torch.rand(batch - 1, cameras, generator=generator) > 0.3
+        camera_ok[1, 0] = False
+        intrinsics[~camera_ok], cam_T_ego[~camera_ok] = math.nan, math.nan
+    cloud = torch.rand(batch, points, 5, generator=generator).double() * torch.tensor([16, 12, 3, 1, 0]) - torch.tensor([8, 6, 0, 0, 0])
+    return SensorBatch(
+        images=torch.zeros(batch, cameras, 3, height, width), intrinsics=intrinsics, cam_T_ego=cam_T_ego, camera_ok=camera_ok, points=cloud,
+        points_ok=torch.rand(batch, points, generator=generator) > 0.2, lidar_ok=torch.ones(batch, dtype=torch.bool),
+    )
+
+
+def streams(batch: SensorBatch, channels: int, *, seed: int = 1, bins: int = 5) -> tuple[Tensor, Tensor, Tensor]:
+    """Random perspective features (zero where absent), BEV map and depth logits, float64 and asking for gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    many, cameras = batch.camera_ok.shape
+    perspective = torch.randn(many, cameras, channels, *FEATURE_HW, generator=generator).double()
+    perspective = torch.where(batch.camera_ok[:, :, None, None, None], perspective, 0.0)
+    bev = torch.randn(many, channels, *GRID.shape, generator=generator).double()
+    logits = 2 * torch.randn(many, cameras, bins, *FEATURE_HW, generator=generator).double()
+    return perspective.requires_grad_(), bev.requires_grad_(), logits.requires_grad_()
+
+
+def stirred(module: nn.Module, seed: int = 2) -> nn.Module:
+    """The module in float64 with every parameter random, so that none of them hides behind its first value."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(parameter + 0.4 * torch.randn(parameter.shape, generator=generator))
+    return module.double().eval()
+
+
+def assert_equal_with_gradients(fast: Tensor, slow: Tensor, inputs: list[Tensor], module: nn.Module, tolerance: float = 1e-7) -> None:
+    """Values, and gradients to inputs and to every parameter, of two computations of the same thing."""
+    torch.testing.assert_close(fast, slow, atol=tolerance, rtol=tolerance)
+    assert fast.detach().abs().max() > 0.1
+    weight = torch.randn(fast.shape, generator=torch.Generator().manual_seed(9)).double()
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    wanted = [*inputs, *parameters]
+    gradients = [torch.autograd.grad((x * weight).sum(), wanted, allow_unused=True) for x in (fast, slow)]
+    for name, first, second in zip([f"input {i}" for i in range(len(inputs))] + list(names), *gradients, strict=True):
+        assert first is not None and second is not None, name
+        torch.testing.assert_close(first, second, atol=tolerance * 10, rtol=tolerance * 10, msg=lambda text, name=name: f"{name}: {text}")

@@ -1,0 +1,72 @@
+"""Every operation equals its slow reference, values and gradients, on random rigs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import loops
+import pytest
+import torch
+from random_rigs import FEATURE_HW, GRID, assert_equal_with_gradients, random_batch, stirred, streams
+
+from fusion.interaction.bev_to_image import BevToImage, BevToImageConfig, pixel_places
+from fusion.interaction.deformable import DeformableSelfAttention, SelfAttentionConfig
+from fusion.interaction.geometry import rig_of
+from fusion.interaction.image_to_bev import ImageToBev, ImageToBevConfig, cell_views
+from fusion.interaction.polar import PolarAttention, PolarConfig, polar_rays
+
+CHANNELS = 8
+HEIGHTS = (0.5, 1.5)
+
+
+@pytest.mark.parametrize(("stride", "levels"), [(1, 2), (2, 1), (1, 1)])
+def test_deformable_self_attention(stride: int, levels: int) -> None:
+    module = stirred(DeformableSelfAttention(SelfAttentionConfig(heads=2, levels=levels, points=2, stride=stride), CHANNELS))  # type: ignore[arg-type]
+    maps = torch.randn(2, CHANNELS, 4, 8, generator=torch.Generator().manual_seed(3)).double().requires_grad_()
+    assert_equal_with_gradients(module(maps), loops.deformable_self(module, maps), [maps], module)
+    torch.testing.assert_close(module.float()(maps.float()).double(), module.double()(maps), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("cameras", "views", "stride", "cells"),
+                         [(1, None, 1, "seen"), (3, None, 2, "occupied"), (7, None, 1, "seen"), (7, 2, 2, "seen")])
+def test_image_to_bev(cameras: int, views: int | None, stride: int, cells: str) -> None:
+    config = ImageToBevConfig(heads=2, heights_m=HEIGHTS, views=views, stride=stride, cells=cells)  # type: ignore[arg-type]
+    module, batch = stirred(ImageToBev(config, CHANNELS)), random_batch(cameras, seed=cameras)
+    perspective, bev, _ = streams(batch, CHANNELS)
+    where = cell_views(rig_of(batch, FEATURE_HW), batch, GRID, config)
+    slow, seen_by = loops.image_to_bev(module, bev, perspective, batch, GRID)
+    assert_equal_with_gradients(module(bev, perspective, where), slow, [bev, perspective], module)
+    if cameras == 7 and views is None:
+        assert {0, 1, 2, 3} <= set(seen_by)
+    single = replace(where, coords=where.coords.float())
+    torch.testing.assert_close(module.float()(bev.float(), perspective.float(), single).double(), slow, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("cameras", "views", "stride", "columns"), [(1, None, 1, 1), (3, None, 2, 2), (7, None, 1, 2), (5, 2, 1, 2)])
+def test_polar_attention(cameras: int, views: int | None, stride: int, columns: int) -> None:
+    config = PolarConfig(heads=2, bins=4, first_m=1.5, step_m=2.0, stride=stride, column_stride=columns, views=views)  # type: ignore[arg-type]
+    module, batch = stirred(PolarAttention(config, CHANNELS)), random_batch(cameras, seed=10 + cameras)
+    perspective, bev, _ = streams(batch, CHANNELS)
+    where = polar_rays(rig_of(batch, FEATURE_HW), GRID, config)
+    slow, seen_by = loops.polar(module, bev, perspective, batch, GRID)
+    assert_equal_with_gradients(module(bev, perspective, where), slow, [bev, perspective], module)
+    if cameras == 7:
+        assert {0, 1, 2, 3} <= set(seen_by)
+    single = replace(where, **{name: getattr(where, name).float() for name in ("coords", "place", "elevation", "cells")})
+    torch.testing.assert_close(module.float()(bev.float(), perspective.float(), single).double(), slow, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("cameras", "depths"), [(1, 1), (3, 3), (7, 2)])
+def test_bev_to_image(cameras: int, depths: int) -> None:
+    config = BevToImageConfig(heads=2, depths=depths, points=2, completion_levels=1)
+    module, batch = stirred(BevToImage(config, CHANNELS)), random_batch(cameras, seed=20 + cameras, points=24)
+    batch = replace(batch, lidar_ok=torch.tensor([True, cameras == 3]))
+    perspective, bev, logits = streams(batch, CHANNELS)
+    edges = torch.tensor([0.5, 1.5, 3.0, 5.0, 8.0, 12.0]).double() * torch.linspace(0.8, 1.2, cameras).double()[:, None].expand(2, cameras, 1)
+    where = pixel_places(rig_of(batch, FEATURE_HW), batch, GRID, config, edges)
+    slow, sources = loops.bev_to_image(module, perspective, bev, logits, edges, batch, GRID)
+    assert set(sources) == {0, 1, 2}
+    assert_equal_with_gradients(module(perspective, bev, logits, where), slow, [perspective, bev], module, tolerance=2e-6)  # the LiDAR is float32
+    single = replace(where, **{name: getattr(where, name).float() for name in ("origin", "slope", "bin_edges_m", "lidar_depth_m")})
+    fast = module.float()(perspective.float(), bev.float(), logits.float(), single).double()
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5)
