@@ -15,6 +15,7 @@ from fusion.errors import UserError
 
 BRINGUPS: Mapping[str, tuple[str, ...]] = {
     "fusion": ("fusion_node",),
+    "fusion_with_tracker": ("fusion_node", "tracker_node"),
     "replay": ("fusion_node", "player_node"),
     "replay_with_tracker": ("fusion_node", "tracker_node", "player_node"),
 }
@@ -37,7 +38,7 @@ REPLAYED: Mapping[str, Mapping[str, str]] = {
     "player_node": {"clock": "true"}, "fusion_node": {"use_sim_time": "true"}, "tracker_node": {"use_sim_time": "true"}}
 """A replay has the clock of its recording."""
 
-PARAMETER_MODULES = {"fusion_node": "ros_nodes.parameters", "player_node": "ros_nodes.player_node", "tracker_node": "ros_nodes.tracker_node"}
+PARAMETER_MODULES = {"fusion_node": "ros_nodes.parameters", "player_node": "ros_nodes.player_settings", "tracker_node": "ros_nodes.tracker_node"}
 """Where each node keeps PARAMETERS: name -> (default, description)."""
 
 
@@ -49,17 +50,15 @@ class NodePlan:
     command: tuple[str, ...]
 
 
-def plan(what: str, shortcuts: Mapping[str, str | None], params: Sequence[str], params_files: Sequence[Path]) -> list[NodePlan]:
-    """The nodes of a bring-up with their parameters; what is given later wins, `params` over shortcuts over files.
+def node_values(what: str, shortcuts: Mapping[str, str | None]) -> dict[str, dict[str, str]]:
+    """Node -> parameter -> value in YAML, for the nodes of a bring-up in their order.
 
     Args:
         what: a key of BRINGUPS.
         shortcuts: key of SHORTCUTS -> value, None where not given.
-        params: `NODE.NAME=VALUE`, the value in YAML.
-        params_files: files in ROS 2's format, handed to every node.
 
     Raises:
-        UserError: a node that is not part of this bring-up, a malformed parameter, a missing file.
+        UserError: a shortcut that no node of this bring-up has.
     """
     names = BRINGUPS[what]
     values: dict[str, dict[str, str]] = {name: dict(REPLAYED[name]) if "player_node" in names else {} for name in names}
@@ -70,13 +69,28 @@ def plan(what: str, shortcuts: Mapping[str, str | None], params: Sequence[str], 
                 raise UserError(f"--{key}: {what} has no {' or '.join(SHORTCUTS[key][1])}; it runs {', '.join(names)}")
             for name in owners:
                 values[name][key] = value
+    return values
+
+
+def plan(what: str, shortcuts: Mapping[str, str | None], params: Sequence[str], params_files: Sequence[Path]) -> list[NodePlan]:
+    """The nodes of a bring-up with their parameters; `params` win over shortcuts, and these over files.
+
+    Args:
+        what, shortcuts: see `node_values`.
+        params: `NODE.NAME=VALUE`, the value in YAML.
+        params_files: files in ROS 2's format, handed to every node.
+
+    Raises:
+        UserError: a node or shortcut that is not part of this bring-up, a malformed parameter, a missing file.
+    """
+    values = node_values(what, shortcuts)
     for text in params:
-        name, key, value = _parse(text, names)
+        name, key, value = _parse(text, tuple(values))
         values[name][key] = value
     for path in params_files:
         if not path.is_file():
             raise UserError(f"--params-file {path}: no such file")
-    return [NodePlan(name=name, command=_command(name, values[name], params_files)) for name in names]
+    return [NodePlan(name=name, command=_command(name, given, params_files)) for name, given in values.items()]
 
 
 def show_help(parser: argparse.ArgumentParser) -> None:

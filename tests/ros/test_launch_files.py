@@ -1,0 +1,140 @@
+"""launch/*.launch.py against a stand-in for ROS 2's launch system: pip has no such package, a full ROS 2 has."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from ros_nodes.launch_arguments import BRINGUPS
+
+REPO = Path(__file__).resolve().parents[2]
+ACTIVATE, CONFIGURE = 3, 1  # ids of lifecycle_msgs/msg/Transition
+
+NAMES = {  # what we use, by the module of launch and launch_ros that has it
+    "launch": ["LaunchContext", "LaunchDescription"],
+    "launch.actions": ["DeclareLaunchArgument", "EmitEvent", "OpaqueFunction", "RegisterEventHandler", "Shutdown"],
+    "launch.event_handlers": ["OnProcessStart"],
+    "launch.events": ["matches_action"],
+    "launch_ros": [],
+    "launch_ros.actions": ["LifecycleNode", "Node"],
+    "launch_ros.event_handlers": ["OnStateTransition"],
+    "launch_ros.events": [],
+    "launch_ros.events.lifecycle": ["ChangeState"],
+    "lifecycle_msgs": [],
+    "lifecycle_msgs.msg": [],
+}
+
+
+class Made(SimpleNamespace):
+    """One thing that was made: its kind, its arguments."""
+
+    def __init__(self, kind: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(kind=kind, args=args, **kwargs)
+
+    __hash__ = object.__hash__
+
+
+@pytest.fixture
+def launch_system(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, members in NAMES.items():
+        module = ModuleType(name)
+        for member in members:
+            setattr(module, member, lambda *args, kind=member, **kwargs: Made(kind, *args, **kwargs))
+        monkeypatch.setitem(sys.modules, name, module)
+    transition = SimpleNamespace(TRANSITION_CONFIGURE=CONFIGURE, TRANSITION_ACTIVATE=ACTIVATE)
+    monkeypatch.setattr(sys.modules["lifecycle_msgs.msg"], "Transition", transition, raising=False)
+    monkeypatch.delitem(sys.modules, "ros_nodes.launch_description", raising=False)
+    yield
+    sys.modules.pop("ros_nodes.launch_description", None)  # it holds the stand-ins
+
+
+def launch(what: str, **given: str) -> tuple[dict[str, Made], list[Made]]:
+    """Arguments by name, and the actions, of a launch file run with these arguments."""
+    description = runpy.run_path(str(REPO / f"launch/{what}.launch.py"))["generate_launch_description"]()
+    (entities,) = description.args
+    arguments = {entity.args[0]: entity for entity in entities if entity.kind == "DeclareLaunchArgument"}
+    assert set(given) <= set(arguments)
+    (function,) = [entity.function for entity in entities if entity.kind == "OpaqueFunction"]
+    configurations = {name: argument.default_value for name, argument in arguments.items()} | given
+    return arguments, function(SimpleNamespace(launch_configurations=configurations))
+
+
+def test_there_is_a_launch_file_for_every_bringup() -> None:
+    assert {path.name.split(".")[0] for path in (REPO / "launch").iterdir() if path.name.endswith(".launch.py")} == set(BRINGUPS)
+
+
+@pytest.mark.parametrize("what", sorted(BRINGUPS))
+@pytest.mark.usefixtures("launch_system")
+def test_nodes_are_those_of_the_bringup_and_end_together(what: str) -> None:
+    _, actions = launch(what)
+    nodes = [action for action in actions if action.kind == "LifecycleNode"]
+    assert [node.name for node in nodes] == list(BRINGUPS[what])
+    assert all((node.package, node.executable, node.namespace, node.on_exit.kind) == ("bevduet", node.name, "", "Shutdown") for node in nodes)
+
+
+@pytest.mark.usefixtures("launch_system")
+def test_each_node_is_led_to_active_after_the_one_before() -> None:
+    _, actions = launch("replay")
+    fusion, player = (action for action in actions if action.kind == "LifecycleNode")
+    handlers = [action.args[0] for action in actions if action.kind == "RegisterEventHandler"]
+    steps = []
+    for handler in handlers:
+        (emitted,) = handler.on_start if handler.kind == "OnProcessStart" else handler.entities
+        watched = handler.target_action if handler.kind == "OnProcessStart" else handler.target_lifecycle_node
+        changed = emitted.event.lifecycle_node_matcher.args[0]
+        steps.append((watched.name, getattr(handler, "goal_state", "started"), changed.name, emitted.event.transition_id))
+    assert steps == [("fusion_node", "started", "fusion_node", CONFIGURE), ("fusion_node", "inactive", "fusion_node", ACTIVATE),
+                     ("fusion_node", "active", "player_node", CONFIGURE), ("player_node", "inactive", "player_node", ACTIVATE)]
+    assert actions.index(fusion) > max(at for at, action in enumerate(actions) if action.kind == "RegisterEventHandler")
+    assert player is actions[-1]
+
+
+@pytest.mark.usefixtures("launch_system")
+def test_arguments_become_parameters_of_their_type() -> None:
+    arguments, actions = launch("replay", dataroot="data", rate="2.0", transport="compressed", params_file="robot.yaml", rviz="true")
+    assert {"dataroot", "scenes", "model", "params_file", "rviz"} <= set(arguments)
+    fusion, player = (action for action in actions if action.kind == "LifecycleNode")
+    assert fusion.parameters == ["robot.yaml", {"use_sim_time": True, "transport": "compressed"}]
+    assert player.parameters == ["robot.yaml", {"clock": True, "dataroot": "data", "rate": 2.0, "transport": "compressed"}]
+    (rviz,) = [action for action in actions if action.kind == "Node"]
+    assert (rviz.package, Path(rviz.arguments[1]).is_file(), rviz.parameters) == ("rviz2", True, [{"use_sim_time": True}])
+
+
+@pytest.mark.usefixtures("launch_system")
+def test_live_sensors_need_no_player() -> None:
+    arguments, actions = launch("fusion")
+    assert set(arguments) == {"model", "transport", "params_file", "rviz"}
+    (node,) = [action for action in actions if action.kind in ("LifecycleNode", "Node")]
+    assert node.parameters == []
+
+
+def strings(value: Any) -> list[str]:
+    """All keys and texts in nested lists and mappings."""
+    if isinstance(value, dict):
+        return [text for key, item in value.items() for text in [str(key), *strings(item)]]
+    return [text for item in value for text in strings(item)] if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
+def test_rviz_and_foxglove_show_the_topics_that_there_are() -> None:
+    from ros_nodes.parameters import NUSCENES_CAMERAS
+    from ros_nodes.player_topics import camera_topics, cloud_topic
+
+    there = {topic.name for name in NUSCENES_CAMERAS for topic in camera_topics(name, "raw")} | {cloud_topic("LIDAR_TOP").name}
+    there |= {"/fusion_node/markers", "/tracker_node/markers", "/fusion_node/sensors_used", "/diagnostics"}
+    assets = REPO / "ros_nodes/assets"
+    rviz, foxglove = yaml.safe_load((assets / "bevduet.rviz").read_text()), json.loads((assets / "foxglove.json").read_text())
+    shown = [{text for text in strings(layout) if re.fullmatch(r"/[a-z_/]+", text)} for layout in (rviz, foxglove)]
+    assert shown[0] <= there and shown[1] == there
+    assert len(shown[0]) == len(NUSCENES_CAMERAS) + 3
+    assert rviz["Visualization Manager"]["Global Options"]["Fixed Frame"] == "base_link"
+    panels = [text for text in strings(foxglove["layout"]) if "!" in text]
+    assert sorted(panels) == sorted(foxglove["configById"])
