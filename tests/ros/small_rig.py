@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ros_nodes.conversion import camera_info_msg, cloud_msg, image_msg
+from ros_nodes.conversion import Make, camera_info_msg, cloud_msg, image_msg
 from ros_nodes.placing import Reading
 from ros_nodes.transforms import TransformTree
 
@@ -30,12 +30,14 @@ def picture(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (90, 160, 3), dtype=np.uint8)
 
 
-def image(stamp_ns: int, seed: int = 0, frame: str = "front") -> Any:
-    return image_msg(make, picture(seed), stamp_ns=stamp_ns, frame_id=frame)
+def image(stamp_ns: int, seed: int = 0, frame: str = "front", build: Make = make) -> Any:
+    """A camera's image."""
+    return image_msg(build, picture(seed), stamp_ns=stamp_ns, frame_id=frame)
 
 
-def info(stamp_ns: int = 0, *, intrinsics: np.ndarray = K, size_wh: tuple[int, int] = (160, 90), **changes: Any) -> Any:
-    return camera_info_msg(make, intrinsics, size_wh, stamp_ns=stamp_ns, frame_id="front", **changes)
+def info(stamp_ns: int = 0, *, intrinsics: np.ndarray = K, size_wh: tuple[int, int] = (160, 90), build: Make = make, **changes: Any) -> Any:
+    """Its calibration."""
+    return camera_info_msg(build, intrinsics, size_wh, stamp_ns=stamp_ns, frame_id="front", **changes)
 
 
 def points(seed: int = 0, count: int = 500) -> np.ndarray:
@@ -45,11 +47,13 @@ def points(seed: int = 0, count: int = 500) -> np.ndarray:
     return np.column_stack([xyz, rng.integers(0, 256, count), rng.integers(0, 32, count)]).astype(np.float32)
 
 
-def cloud(stamp_ns: int, seed: int = 0, frame: str = "top", count: int = 500) -> Any:
-    return cloud_msg(make, points(seed, count), stamp_ns=stamp_ns, frame_id=frame)
+def cloud(stamp_ns: int, seed: int = 0, frame: str = "top", count: int = 500, build: Make = make) -> Any:
+    """A LiDAR's cloud."""
+    return cloud_msg(build, points(seed, count), stamp_ns=stamp_ns, frame_id=frame)
 
 
 def reading(name: str, message: Any, stamp_ns: int, arrived_ns: int = 0) -> Reading:
+    """A message as it arrived."""
     return Reading(name=name, stamp_ns=stamp_ns, arrived_ns=arrived_ns, arrived_s=0.0, message=message)
 
 

@@ -1,0 +1,85 @@
+"""The network that the fusion node runs, from its parameters."""
+
+from __future__ import annotations
+
+import torch
+
+from fusion.checkpoint import load_checkpoint, resolve_model
+from fusion.config import apply_sets, from_mapping, to_mapping
+from fusion.errors import UserError
+from fusion.model import ModelConfig, load_model_config
+from fusion.network import BevDuetNet, build_network
+from fusion.runtime.perceiver import Perceiver
+from fusion.runtime.timing import StageTimer
+from fusion.types import SensorSet
+from ros_nodes.parameters import FusionNodeConfig
+
+OVERRIDABLE = ("model.input.", "model.network.decode.", "model.num_sweeps")
+
+
+class LastStages(StageTimer):
+    """Keeps the last time of each stage alone: a node runs for weeks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_s: dict[str, float] = {}
+
+    def add(self, name: str, seconds: float) -> None:
+        """Replace the stage's time."""
+        self.last_s[name] = seconds
+
+
+def load_perceiver(config: FusionNodeConfig) -> tuple[Perceiver, LastStages]:
+    """The network with its weights, warmed up, and the timer of its stages.
+
+    Raises:
+        UserError: no such model, weights that do not fit the config, an override that is unknown or impossible, no such device.
+    """
+    _check_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    try:
+        network, model = load_checkpoint(resolve_model(config.model))
+    except UserError as error:
+        raise UserError(f"model: {error}") from None
+    if config.config:
+        network, model = _with_config(network, config.config)
+    model = _overridden(model, config.overrides)
+    network.config = model.network
+    timer = LastStages()
+    perceiver = Perceiver(network, model, device=config.device, timer=timer)
+    perceiver.warm_up(SensorSet.example(cameras=len(config.cameras), points=20_000))
+    return perceiver, timer
+
+
+def _check_device(name: str) -> None:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"device: expected cpu, cuda or cuda:N, got {name!r}") from None
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type != "cpu" and (device.type != "cuda" or (device.index or 0) >= gpus):
+        raise UserError(f"device: {name!r} is not on this machine; expected cpu{f' or cuda:0 to cuda:{gpus - 1}' if gpus else ''}")
+
+
+def _with_config(network: BevDuetNet, name: str) -> tuple[BevDuetNet, ModelConfig]:
+    try:
+        model = load_model_config(name)
+    except UserError as error:
+        raise UserError(f"config: {error}") from None
+    other = build_network(model.network)
+    try:
+        other.load_state_dict(network.state_dict())
+    except RuntimeError:
+        raise UserError(f"config: the network of {name!r} has other weights than the model; give the config that it was trained with") from None
+    return other.eval(), model
+
+
+def _overridden(model: ModelConfig, overrides: tuple[str, ...]) -> ModelConfig:
+    for line in overrides:
+        if not line.startswith(OVERRIDABLE):
+            raise UserError(f"overrides: {line!r}: expected a key that starts with {', '.join(OVERRIDABLE)}; the rest is fixed by the weights")
+    try:
+        return from_mapping(ModelConfig, apply_sets({"model": to_mapping(model)}, overrides)["model"], "model")
+    except UserError as error:
+        raise UserError(f"overrides: {error}") from None

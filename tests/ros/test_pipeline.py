@@ -1,0 +1,233 @@
+"""The fusion node's work without ROS: what an answer rests on, whatever the sensors and the network do."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from small_rig import MS, PARAMETERS, cloud, image, info, tree
+
+from fusion.sensors.health import SensorState
+from fusion.types import Detections, SensorSet
+from ros_nodes.parameters import read_config
+from ros_nodes.perception import LastStages
+from ros_nodes.pipeline import Answer, FusionPipeline
+from ros_nodes.placing import Calibrations
+
+WAIT_S = 10.0
+
+
+class FakePerceiver:
+    """Answers with one box for each set, and raises, or waits, when told to."""
+
+    def __init__(self) -> None:
+        self.config = SimpleNamespace(num_sweeps=0)
+        self.fails = False
+        self.go = threading.Event()
+        self.go.set()
+        self.busy = threading.Event()
+        self.seen: list[SensorSet] = []
+
+    def perceive(self, sensor_set: SensorSet) -> Detections:
+        self.busy.set()
+        self.go.wait(WAIT_S)
+        self.seen.append(sensor_set)
+        if self.fails:
+            raise RuntimeError("no memory")
+        return Detections(boxes=np.ones((1, 9), np.float32), scores=np.ones(1, np.float32), labels=np.zeros(1, np.int64), attributes=("",),
+                          stamp_ns=sensor_set.stamp_ns, sensors_used=sensor_set.sensors_present)
+
+
+class Rig:
+    """A pipeline of one camera and one LiDAR, driven by hand; `now` is also the time that readings are taken at."""
+
+    def __init__(self, **parameters: Any) -> None:
+        self.perceiver, self.tree, self.calibrations = FakePerceiver(), tree(), Calibrations()
+        self.calibrations.insert("FRONT", info())
+        self.answers: queue.Queue[Answer] = queue.Queue()
+        self.errors: queue.Queue[tuple[int, Exception]] = queue.Queue()
+        self.pipeline = FusionPipeline(
+            read_config(PARAMETERS | parameters), self.perceiver, LastStages(), self.tree, self.calibrations,  # type: ignore[arg-type]
+            on_answer=self.answers.put, on_error=lambda stamp, error: self.errors.put((stamp, error)))
+
+    def pose(self, now_ms: int) -> None:
+        self.tree.insert("odom", "base_link", now_ms * MS, translation_m=(0, 0, 0), rotation_wxyz=(1, 0, 0, 0))
+
+    def camera(self, now_ms: int, seed: int | None = None) -> None:
+        self.pipeline.offer("FRONT", image(now_ms * MS, now_ms if seed is None else seed), now_ms * MS)
+
+    def lidar(self, now_ms: int) -> None:
+        self.pipeline.offer("TOP", cloud(now_ms * MS, now_ms), now_ms * MS)
+
+    def hang(self, now_ms: int) -> None:
+        """An instant that inference has begun with, and does not end before `go` is set."""
+        self.perceiver.go.clear()
+        self.perceiver.busy.clear()
+        self.instant(now_ms)
+        assert self.perceiver.busy.wait(WAIT_S)
+
+    def instant(self, now_ms: int) -> None:
+        self.pose(now_ms)
+        self.camera(now_ms)
+        self.lidar(now_ms)
+
+    def answer(self) -> Answer:
+        return self.answers.get(timeout=WAIT_S)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    yield made
+    made.perceiver.go.set()
+    assert made.pipeline.stop(WAIT_S)
+
+
+def test_a_complete_instant_is_answered_at_once(rig: Rig) -> None:
+    rig.instant(1000)
+    answer = rig.answer()
+    assert answer.used == ("FRONT", "TOP") and not answer.missing and answer.motion == ""
+    assert answer.detections.stamp_ns == 1000 * MS and answer.skew_ns == {"FRONT": 0, "TOP": 0}
+    assert {"wait", "queue", "assemble"} <= set(answer.stages_ms)
+    assert {report.state for report in rig.pipeline.report(1000 * MS).values()} == {SensorState.OK}
+
+
+def test_a_silent_camera_is_done_without_after_the_deadline(rig: Rig) -> None:
+    rig.pose(1000)
+    rig.lidar(1000)
+    rig.pipeline.poll(1059 * MS)
+    assert rig.answers.empty()
+    rig.pipeline.poll(1060 * MS)
+    answer = rig.answer()
+    assert answer.used == ("TOP",) and "nothing received yet" in answer.missing["FRONT"]
+
+
+def test_a_frozen_camera_counts_as_missing_and_is_back_with_its_first_new_image(rig: Rig) -> None:
+    rig.instant(1000)
+    assert rig.answer().used == ("FRONT", "TOP")
+    for now in (1100, 1200):
+        rig.pose(now)
+        rig.camera(now, seed=1000)
+        rig.lidar(now)
+        rig.pipeline.poll((now + 60) * MS)
+        answer = rig.answer()
+        assert (now == 1100 or answer.used == ("TOP",)) and rig.pipeline.report((now + 60) * MS)["FRONT"].state is SensorState.FROZEN
+        assert rig.perceiver.seen[-1].cameras["FRONT"] is None or answer.skew_ns["FRONT"] == -100 * MS  # still the true image of then
+    assert "the same content" in answer.missing["FRONT"]
+    rig.instant(1300)
+    assert rig.answer().used == ("FRONT", "TOP")
+
+
+def test_an_image_without_a_place_is_uncalibrated_until_its_transform_comes(rig: Rig) -> None:
+    rig.pipeline._tree._frames.pop("front")
+    rig.instant(1000)
+    answer = rig.answer()
+    assert answer.used == ("TOP",) and "'front' is not on /tf" in answer.missing["FRONT"]
+    assert rig.pipeline.report(1000 * MS)["FRONT"].state is SensorState.UNCALIBRATED
+    rig.tree.insert("base_link", "front", 0, translation_m=(7, 0, 0), rotation_wxyz=(0.5, -0.5, 0.5, -0.5), static=True)
+    rig.instant(1100)
+    assert rig.answer().used == ("FRONT", "TOP")
+    front = rig.perceiver.seen[-1].cameras["FRONT"]
+    assert front is not None and front.ego_T_cam[0, 3] == 7
+    assert rig.pipeline.report(1100 * MS)["FRONT"].state is SensorState.OK
+
+
+def test_a_late_pose_is_waited_for_until_the_deadline(rig: Rig) -> None:
+    rig.pose(900)
+    rig.camera(1000)
+    rig.lidar(1000)
+    rig.pipeline.poll(1030 * MS)
+    assert rig.answers.empty()
+    rig.pose(1000)
+    rig.pipeline.poll(1031 * MS)
+    assert rig.answer().motion == "" and rig.perceiver.seen[-1].global_T_ego is not None
+    rig.camera(1100)
+    rig.lidar(1100)
+    rig.pipeline.poll(1160 * MS)
+    answer = rig.answer()
+    assert "older than the reading" in answer.motion and answer.used == ("FRONT", "TOP") and rig.perceiver.seen[-1].global_T_ego is None
+
+
+def test_an_exception_costs_one_instant(rig: Rig) -> None:
+    rig.perceiver.fails = True
+    rig.instant(1000)
+    stamp, error = rig.errors.get(timeout=WAIT_S)
+    assert stamp == 1000 * MS and str(error) == "no memory"
+    rig.perceiver.fails = False
+    rig.instant(1100)
+    assert rig.answer().detections.stamp_ns == 1100 * MS
+
+
+def test_slow_inference_answers_for_the_newest_instant(rig: Rig) -> None:
+    rig.hang(1000)
+    for now in (1100, 1200, 1300):
+        rig.instant(now)
+    rig.perceiver.go.set()
+    assert [rig.answer().detections.stamp_ns // MS for _ in range(2)] == [1000, 1300]
+    assert rig.pipeline.counts()[0].dropped == 2
+
+
+def test_after_a_jump_back_answers_go_on_and_none_is_from_before(rig: Rig) -> None:
+    rig.instant(9000)
+    assert rig.answer().detections.stamp_ns == 9000 * MS
+    rig.hang(9100)  # still in work when time jumps
+    rig.pipeline.jumped(1000 * MS)
+    rig.perceiver.go.set()
+    rig.instant(1000)
+    assert rig.answer().detections.stamp_ns == 1000 * MS
+    assert rig.pipeline.jumps == 1 and rig.answers.empty()
+
+
+def test_a_jump_of_the_stamps_alone_is_one_too(rig: Rig) -> None:
+    """A recording that starts again, without simulated time: arrivals go on, stamps do not."""
+    rig.instant(9000)
+    rig.answer()
+    for name, message in (("FRONT", image(1000 * MS, 1)), ("TOP", cloud(1000 * MS, 1))):
+        rig.pose(1000)
+        rig.pipeline.offer(name, message, 9100 * MS)
+    rig.pipeline.poll(9160 * MS)
+    assert rig.answer().detections.stamp_ns == 1000 * MS
+
+
+def test_the_camera_takes_over_when_the_lidar_is_silent() -> None:
+    rig = Rig(takeover_ms=200.0)
+    for now in range(1000, 1500, 100):
+        rig.instant(now)
+        assert rig.answer().used == ("FRONT", "TOP")
+    for now in range(1500, 1700, 100):
+        rig.pose(now)
+        rig.camera(now)
+        rig.pipeline.poll((now + 60) * MS)
+    answer = rig.answer()
+    assert answer.used == ("FRONT",) and answer.detections.stamp_ns == 1600 * MS and rig.pipeline.counts()[2] == "FRONT"
+    for now in (1700, 1800):  # the camera answers for the first instant before the LiDAR is heard again
+        rig.instant(now)
+        answer = rig.answer()
+    assert answer.used == ("FRONT", "TOP") and rig.pipeline.counts()[2] == "TOP"
+    assert rig.pipeline.stop(WAIT_S)
+
+
+def test_nothing_is_answered_after_the_end(rig: Rig) -> None:
+    rig.hang(1000)
+    assert not rig.pipeline.stop(0.05)  # inference hangs: the caller is told, and not held up
+    rig.perceiver.go.set()
+    rig.instant(1100)
+    assert rig.pipeline.stop(WAIT_S) and rig.answers.empty()
+
+
+def test_last_stages_keep_one_time_each() -> None:
+    timer = LastStages()
+    for _ in range(3):
+        with timer.stage("network"):
+            pass
+    assert list(timer.last_s) == ["network"]
