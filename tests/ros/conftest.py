@@ -58,7 +58,7 @@ def ros_environment(ros_domain: int) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def _needs_ros(ros_environment: None) -> None:
+def needs_ros(ros_environment: None) -> None:
     reason = ros_available()
     if reason is not None:
         pytest.skip(reason)
@@ -126,7 +126,7 @@ class Probe:
 
 
 @pytest.fixture
-def ros(_needs_ros: None) -> Iterator[Probe]:
+def ros(needs_ros: None) -> Iterator[Probe]:
     """A ROS node to publish, listen and call services with."""
     probe = Probe()
     yield probe
@@ -134,7 +134,7 @@ def ros(_needs_ros: None) -> Iterator[Probe]:
 
 
 @pytest.fixture
-def lifecycle(_needs_ros: None) -> Iterator[Any]:
+def lifecycle(needs_ros: None) -> Iterator[Any]:
     """Leads nodes through their states: `configure(name, timeout_s)`, `activate`, `state`."""
     from ros_nodes.lifecycle_client import LifecycleClient
 
@@ -164,7 +164,7 @@ class RunningNode:
 
 
 @pytest.fixture
-def start_node(_needs_ros: None) -> Iterator[Callable[..., RunningNode]]:
+def start_node(needs_ros: None) -> Iterator[Callable[..., RunningNode]]:
     """Starts node processes that end with the test.
 
     `start_node("fusion_node", {"device": "cpu"})` runs the module ros_nodes.fusion_node with these parameters (values in YAML's

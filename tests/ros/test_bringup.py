@@ -20,7 +20,7 @@ from ros_nodes.processes import ProcessGroup
 
 TINY = Path(__file__).with_name("tiny_lifecycle_node.py")
 NO_SHORTCUTS: dict[str, str | None] = {}
-pytestmark = pytest.mark.usefixtures("_needs_ros")
+pytestmark = pytest.mark.usefixtures("needs_ros")
 
 
 class Heard:
