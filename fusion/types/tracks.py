@@ -24,7 +24,7 @@ class Tracks:
         hits: `(N,)` int64 >= 1, detections so far.
         stamp_ns: the time the boxes are valid for.
         sensors_used: names of the sensors that this instant's detections rest on.
-        frame: "global", or "ego" of a vehicle taken to stand still.
+        frame: "global", a frame that does not move with the vehicle.
         token: the instant's name in its data set.
     """
 
