@@ -129,6 +129,11 @@ class AugmentConfig:
                    image_flip=0.0, paste={}, paste_probability=0.0)
 
 
+DROPOUT_PRESETS = {"unibev": (0.25, 0.25), "cmt": (0.25, 0.25)}
+"""Published modality dropout: probabilities of withholding all cameras and the LiDAR. UniBEV (arXiv 2309.14516) withholds a modality from half of
+the samples, either one as often; CMT (arXiv 2301.01283) names a quarter, a quarter and a half. Both come to the same states."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SensorDropoutConfig:
     """How often sensors are withheld in training, so that the network learns every state it is asked to answer in.
@@ -137,17 +142,51 @@ class SensorDropoutConfig:
         cameras: probability of withholding all cameras.
         lidar: probability of withholding the LiDAR (never together with all cameras).
         one_camera: probability of withholding one random camera where the cameras stay.
+        half_cameras: probability of withholding a random half of the cameras at once (of an odd number, the smaller half) where the cameras
+            stay; `one_camera` then is of the other samples.
+        preset: "unibev" or "cmt" sets `cameras` and `lidar` as published, see `DROPOUT_PRESETS`; None takes the numbers.
     """
 
     cameras: float = 0.2
     lidar: float = 0.2
     one_camera: float = 0.1
+    half_cameras: float = 0.0
+    preset: Literal["unibev", "cmt"] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("cameras", "lidar", "one_camera"):
+        if self.preset is not None:
+            for name, value in zip(("cameras", "lidar"), DROPOUT_PRESETS[self.preset], strict=True):
+                # A resolved config holds the preset and its numbers; any other number would be a second opinion.
+                if getattr(self, name) not in (value, type(self).__dataclass_fields__[name].default):
+                    raise ValueError(f"{name}: got {getattr(self, name)} beside preset {self.preset!r}, which sets {value}; leave one of them away")
+                object.__setattr__(self, name, value)
+        for name in ("cameras", "lidar", "one_camera", "half_cameras"):
             _check_probability(name, getattr(self, name))
         if self.cameras + self.lidar > 1:
             raise ValueError(f"cameras + lidar: expected at most 1 (they exclude each other), got {self.cameras + self.lidar}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceConfig:
+    """Adaptive gradient modulation; see `fusion/train/balance.py`.
+
+    Attributes:
+        alpha: how sharply gradients answer: an encoder's gradient is scaled by `exp(alpha * (usual lead - present lead))`, leads in nats of
+            -log p of the modality's contribution.
+        reference: the usual lead: "running" is the mean of all measurements so far, as published; "equal" is none, which slows whichever
+            modality is ahead until both explain objects equally well.
+        max_scale: factors stay within `1 / max_scale` and this.
+        every: steps between two measurements; each costs three answers to a batch.
+    """
+
+    alpha: float = 1.0
+    reference: Literal["running", "equal"] = "running"
+    max_scale: float = 4.0
+    every: int = 10
+
+    def __post_init__(self) -> None:
+        if self.alpha < 0 or self.max_scale < 1 or self.every < 1:
+            raise ValueError(f"alpha, max_scale, every: expected >= 0, >= 1 and >= 1, got {self.alpha}, {self.max_scale}, {self.every}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +211,9 @@ class TrainConfig:
         min_points: boxes with fewer LiDAR and radar points together are not taught (unknown counts are); at 1, the boxes that the
             official score counts are the boxes that are taught.
         log_every: steps between two lines of the log.
+        augment: random changes of samples.
+        dropout: how often sensors are withheld.
+        balance: gradients of the camera and the LiDAR encoder scaled against each other; None leaves them.
     """
 
     epochs: int = 20
@@ -192,6 +234,7 @@ class TrainConfig:
     log_every: int = 10
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     dropout: SensorDropoutConfig = field(default_factory=SensorDropoutConfig)
+    balance: BalanceConfig | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "repeats", "log_every"):

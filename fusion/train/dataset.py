@@ -71,12 +71,20 @@ def drop_sensors(batch: SensorBatch, config: SensorDropoutConfig, rng: np.random
     """One sample with sensors withheld at random; the last modality present always stays."""
     state, single, chosen = rng.random(), rng.random(), rng.random()
     present = batch.camera_ok[0].nonzero().flatten()
+    # Further numbers are drawn for this option alone: without it, a seed gives the samples it always gave.
+    lost = np.zeros(0, np.int64)
+    if config.half_cameras > 0 and rng.random() < config.half_cameras:
+        lost = rng.permutation(len(present))[:len(present) // 2]
     lidar = bool(batch.lidar_ok[0])
     if state < config.cameras and lidar:
         return batch.drop(cameras=torch.ones_like(batch.camera_ok))
     if config.cameras <= state < config.cameras + config.lidar and len(present):
         batch = batch.drop(lidar=torch.ones_like(batch.lidar_ok))
-    if single < config.one_camera and len(present) > 1:
+    if len(lost):
+        mask = torch.zeros_like(batch.camera_ok)
+        mask[0, present[lost]] = True
+        batch = batch.drop(cameras=mask)
+    elif single < config.one_camera and len(present) > 1:
         mask = torch.zeros_like(batch.camera_ok)
         mask[0, present[int(chosen * len(present))]] = True
         batch = batch.drop(cameras=mask)

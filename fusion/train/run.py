@@ -19,6 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from fusion.checkpoint import load_checkpoint, save_checkpoint
 from fusion.data.source import SceneSource
 from fusion.errors import UserError
+from fusion.train.balance import BalanceCallback
 from fusion.train.dataset import TrainDataset
 from fusion.train.ema import EmaCallback
 from fusion.train.init import take_weights
@@ -107,6 +108,8 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     keep = ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, monitor=None, enable_version_counter=False,
                            save_on_train_epoch_end=True)
     callbacks: list[L.Callback] = [*([ema] if ema else []), export, LearningRateMonitor("step"), keep]
+    if config.balance is not None:
+        callbacks.append(BalanceCallback(config.balance))
     if stop_after_epochs is not None:
         callbacks.append(StopAfter(stop_after_epochs))
     on_gpu = torch.cuda.is_available()
