@@ -1,0 +1,194 @@
+"""States of sensors with their reasons, on a made-up clock; fingerprints of images and clouds."""
+
+from __future__ import annotations
+
+import array
+
+import numpy as np
+import pytest
+
+from fusion.sensors.health import HealthMonitor, SensorState, fingerprint, image_fingerprint
+from fusion.sensors.sync import Collector, SyncConfig
+
+MS = 1_000_000
+OK, LATE, FROZEN, MISSING, INVALID, UNCALIBRATED = SensorState
+
+
+def fed(monitor: HealthMonitor, name: str, times_ms: range, content: int | None = None) -> list[bool]:
+    """Readings that arrive 8 ms after their stamps; with new content each, or with the content given."""
+    return [monitor.received(name, (ms - 8) * MS, ms * MS, ms if content is None else content) for ms in times_ms]
+
+
+def state(monitor: HealthMonitor, name: str, ms: int) -> tuple[SensorState, str]:
+    report = monitor.report(ms * MS)[name]
+    return report.state, report.reason
+
+
+def test_a_healthy_sensor() -> None:
+    monitor = HealthMonitor(["CAM", "LIDAR"])
+    assert all(fed(monitor, "CAM", range(0, 1000, 80)))
+    monitor.used("CAM", -30 * MS)
+    report = monitor.report(1000 * MS)["CAM"]
+    assert (report.state, report.reason, report.received, report.dropped) == (OK, "", 13, 0)
+    assert (report.rate_hz, report.age_s, report.skew_s) == pytest.approx((12.5, 0.04, -0.03))
+    assert state(monitor, "LIDAR", 1000) == (MISSING, "nothing received yet")
+    assert list(monitor.report(1000 * MS)) == ["CAM", "LIDAR"]
+
+
+def test_missing_and_back() -> None:
+    monitor = HealthMonitor(["CAM"])
+    fed(monitor, "CAM", range(0, 1000, 80))  # the last at 960
+    assert state(monitor, "CAM", 1459)[0] is OK
+    assert state(monitor, "CAM", 1460) == (MISSING, "nothing new for 0.5 s")
+    report = monitor.report(2960 * MS)["CAM"]
+    assert (report.rate_hz, report.age_s) == (0, 2.0)
+    fed(monitor, "CAM", range(3000, 3001))
+    assert state(monitor, "CAM", 3001) == (OK, "")
+
+
+def test_a_slow_sensor_is_not_missing_between_its_readings() -> None:
+    monitor = HealthMonitor(["CAM"])
+    fed(monitor, "CAM", range(0, 5000, 700))  # the last at 4900
+    assert state(monitor, "CAM", 4900 + 1749)[0] is OK
+    assert state(monitor, "CAM", 4900 + 1750)[0] is MISSING
+
+
+def test_frozen_at_the_first_repetition_and_back() -> None:
+    monitor = HealthMonitor(["CAM"])
+    fed(monitor, "CAM", range(0, 400, 80))
+    assert fed(monitor, "CAM", range(400, 640, 80), content=7) == [True, False, False]
+    assert state(monitor, "CAM", 600) == (FROZEN, "the same content in 3 readings in a row")
+    report = monitor.report(600 * MS)["CAM"]
+    assert (report.dropped, report.age_s) == (2, 0.2)
+    assert fed(monitor, "CAM", range(640, 720, 80)) == [True]
+    assert state(monitor, "CAM", 640) == (OK, "")
+    patient = HealthMonitor(["CAM"], frozen_after=2)
+    assert fed(patient, "CAM", range(0, 320, 80), content=7) == [True, True, False, False]
+
+
+def test_the_same_message_again_is_no_frozen_sensor_and_no_new_reading() -> None:
+    monitor = HealthMonitor(["CAM"])
+    assert [monitor.received("CAM", 0, now * MS, 7) for now in (8, 100, 300)] == [True] * 3
+    report = monitor.report(300 * MS)["CAM"]
+    assert (report.state, report.received, report.dropped) == (OK, 3, 2)
+    assert state(monitor, "CAM", 600) == (MISSING, "nothing new for 0.6 s")
+
+
+def test_without_fingerprints_nothing_is_frozen() -> None:
+    monitor = HealthMonitor(["LIDAR"])
+    assert all(monitor.received("LIDAR", now * MS, now * MS) for now in range(0, 500, 50))
+
+
+@pytest.mark.parametrize("wrong", [INVALID, UNCALIBRATED, LATE])
+def test_a_rejection_holds_until_a_reading_is_used(wrong: SensorState) -> None:
+    monitor = HealthMonitor(["CAM"])
+    fed(monitor, "CAM", range(0, 80, 80))
+    monitor.rejected("CAM", wrong, "image: encoding 'x'; expected rgb8", 10 * MS)
+    fed(monitor, "CAM", range(80, 160, 80))
+    assert state(monitor, "CAM", 100) == (wrong, "image: encoding 'x'; expected rgb8")
+    assert monitor.report(100 * MS)["CAM"].dropped == 1
+    monitor.used("CAM", 0)
+    assert state(monitor, "CAM", 120) == (OK, "")
+    monitor.rejected("CAM", wrong, "again", 130 * MS)
+    assert state(monitor, "CAM", 1000)[0] is MISSING  # silence says more than what was wrong before it
+
+
+def test_late_after_two_bundles_in_a_row_without_it() -> None:
+    monitor = HealthMonitor(["CAM"])
+    fed(monitor, "CAM", range(0, 320, 80))
+    monitor.left_out("CAM")
+    assert state(monitor, "CAM", 300)[0] is OK
+    monitor.left_out("CAM")
+    assert state(monitor, "CAM", 300) == (
+        LATE, "left out of the last 2 bundles: its readings come too late, or their stamps are too far off")
+    monitor.used("CAM", 0)
+    assert state(monitor, "CAM", 300)[0] is OK
+    for _ in range(9):
+        monitor.left_out("CAM")  # while it is dead
+    fed(monitor, "CAM", range(2000, 2001))
+    assert state(monitor, "CAM", 2001)[0] is OK  # back, and not left out since
+
+
+def test_worth_waiting_for() -> None:
+    monitor = HealthMonitor(["A", "B", "C"])
+    assert monitor.worth_waiting_for(0) == ("A", "B", "C")  # nothing speaks yet
+    assert monitor.worth_waiting_for(10_000 * MS) == ("A", "B", "C")
+    for ms in range(10_000, 10_480, 80):
+        fed(monitor, "A", range(ms, ms + 1))
+        fed(monitor, "B", range(ms, ms + 1), content=1)
+    assert monitor.worth_waiting_for(10_499 * MS) == ("A", "C")  # B is frozen
+    assert monitor.worth_waiting_for(10_500 * MS) == ("A",)  # C has not said a word for half a second of the others' talk
+    fed(monitor, "C", range(10_600, 10_601))
+    assert monitor.worth_waiting_for(10_600 * MS) == ("A", "C")
+    # A pause of all is held against nobody when the first of them speaks again.
+    assert monitor.worth_waiting_for(20_000 * MS) == ()
+    fed(monitor, "A", range(30_000, 30_001))
+    assert monitor.worth_waiting_for(30_001 * MS) == ("A", "C")
+
+
+def test_a_clock_that_jumps_back_starts_the_times_anew() -> None:
+    monitor = HealthMonitor(["CAM"])
+    fed(monitor, "CAM", range(50_000, 51_000, 80))
+    assert state(monitor, "CAM", 10) == (MISSING, "nothing since time jumped back")
+    fed(monitor, "CAM", range(20, 180, 80))
+    report = monitor.report(100 * MS)["CAM"]
+    assert (report.state, report.rate_hz, report.received) == (OK, 12.5, 15)
+
+
+def test_a_frozen_lidar_is_taken_over_from() -> None:
+    """The whole of it: the monitor keeps repeated readings from the collector, which then finds the LiDAR silent."""
+    monitor = HealthMonitor(["CAM", "LIDAR"])
+    collector: Collector[int] = Collector(SyncConfig(sensors=("CAM", "LIDAR"), reference="LIDAR"))
+    references = []
+    for ms in range(0, 3000, 50):
+        for name, content in (("CAM", ms), ("LIDAR", min(ms, 1000) if ms < 2000 else ms)):
+            if monitor.received(name, ms * MS, ms * MS, content):
+                collector.offer(name, ms * MS, ms * MS, ms)
+            collector.expect(monitor.worth_waiting_for(ms * MS))
+            while (bundle := collector.due(ms * MS)) is not None:
+                references.append((bundle.stamp_ns // MS, bundle.reference))
+                assert (name == "LIDAR") or bundle.reference == "CAM"
+    assert [stamp for stamp, _ in references] == [*range(0, 1001, 50), *range(1200, 3000, 50)]
+    assert {stamp for stamp, reference in references if reference == "CAM"} <= set(range(1200, 2001, 50))
+    assert state(monitor, "LIDAR", 2999)[0] is OK
+
+
+def test_unknown_sensors_and_states_are_refused() -> None:
+    monitor = HealthMonitor(["CAM"])
+    with pytest.raises(ValueError, match=r"'X': not watched; expected one of \['CAM'\]"):
+        monitor.received("X", 0, 0)
+    with pytest.raises(ValueError, match="expected what is wrong"):
+        monitor.rejected("CAM", OK, "", 0)
+
+
+def test_every_pixel_counts_in_a_fingerprint() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (90, 161, 3), dtype=np.uint8)
+    seen = {image_fingerprint(image)}
+    for index in [0, 1, image.size - 1, image.size - 2, *rng.integers(0, image.size, 200)]:
+        changed = image.copy()
+        changed.reshape(-1)[index] ^= 1
+        seen.add(image_fingerprint(changed))
+        changed.reshape(-1)[index] ^= 1
+        assert image_fingerprint(changed) == image_fingerprint(image)
+    assert len(seen) >= 200
+    assert all(0 <= value < 2**64 for value in seen)
+
+
+def test_things_that_move_on_a_plain_ground_change_a_fingerprint() -> None:
+    def square(row: int, column: int) -> int:
+        image = np.zeros((900, 1600, 3), np.uint8)
+        image[row:row + 16, column:column + 16] = 255
+        return image_fingerprint(image)
+
+    assert len({square(row, column) for row in range(0, 640, 64) for column in range(0, 1280, 128)}) == 100
+
+
+def test_any_buffer_has_the_same_fingerprint() -> None:
+    data = np.random.default_rng(0).integers(0, 256, 10_007, dtype=np.uint8)
+    assert len({fingerprint(form) for form in (data, data.tobytes(), bytearray(data), memoryview(data), array.array("B", data.tobytes()),
+                                               np.repeat(data, 2)[::2])}) == 1
+    cloud = np.random.default_rng(0).uniform(size=(700, 5)).astype(np.float32)
+    assert fingerprint(cloud) == fingerprint(cloud.tobytes()) != fingerprint(cloud + np.float32(1e-6))
+    assert fingerprint(b"") == fingerprint(np.zeros((0, 5), np.float32))
+    assert fingerprint(b"\0") != fingerprint(b"\0\0")  # lengths count too
