@@ -22,6 +22,7 @@ from fusion.data.readers import remove_close
 from fusion.errors import UserError
 from fusion.geometry.transforms import pose
 from ros_nodes import conversion as c
+from ros_nodes.bag_writer import write_bag
 from ros_nodes.player import Player
 from ros_nodes.player_codec import rosbags_codec, stamp_of
 from ros_nodes.player_events import SCENE_GAP_NS, Event, RootSource, repeated
@@ -260,8 +261,8 @@ def test_errors_end_the_play_and_stop_ends_the_threads() -> None:
 # --- as a node
 
 
-@pytest.mark.parametrize("transport", ["raw", "compressed"])
-def test_node_plays_over_dds(ros: Any, start_node: Any, lifecycle: Any, drive: Path, transport: str) -> None:
+@pytest.mark.parametrize(("origin", "transport"), [("root", "raw"), ("root", "compressed"), ("bag", "compressed")])
+def test_node_plays_over_dds(ros: Any, start_node: Any, lifecycle: Any, drive: Path, tmp_path: Path, origin: str, transport: str) -> None:
     from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -270,7 +271,11 @@ def test_node_plays_over_dds(ros: Any, start_node: Any, lifecycle: Any, drive: P
         (image, COMPRESSED if transport == "compressed" else IMAGE, qos_profile_sensor_data), ("/tf", TF, 100),
         ("/sensors/lidar_top/points", CLOUD, qos_profile_sensor_data), ("/clock", "rosgraph_msgs/msg/Clock", 100))}
     finished = ros.subscribe("/player_node/finished", c.message_class("std_msgs/msg/Bool"), latched)
-    node = start_node("player_node", {"dataroot": drive, "version": VERSION, "scenes": "scene-one", "transport": transport, "rate": "2"})
+    what: dict[str, object] = {"dataroot": drive, "version": VERSION, "scenes": "scene-one", "transport": transport}
+    if origin == "bag":
+        write_bag(drive, VERSION, ["scene-one"], tmp_path / "bag")
+        what = {"bag": tmp_path / "bag"}
+    node = start_node("player_node", {**what, "rate": "2"})
     lifecycle.configure("player_node", PATIENCE_S)
     lifecycle.activate("player_node", PATIENCE_S)
     ros.spin_until(lambda: any(message.data for message in finished), "the end")

@@ -1,0 +1,132 @@
+"""First reading of a bag: everything but the images and points themselves."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fusion.errors import BadSensorData, UserError
+from fusion.sensors.camera_model import CameraModel
+from ros_nodes.bag_reader import open_bag
+from ros_nodes.conversion import Transform, camera_model_from_info, stamp_ns, transform_from_msg
+from ros_nodes.player_codec import Codec, stamp_of
+from ros_nodes.player_topics import CAMERA_INFO, CLOUD, COMPRESSED, HEADER, IMAGE, SAMPLE_TOPIC, SCENE_TOPIC, STRING, TF, sensor_of
+
+READINGS = (IMAGE, COMPRESSED, CLOUD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagSensor:
+    """Where a sensor's readings are: `topic`, its type `kind`, and of a camera the calibration on `info_topic`."""
+
+    name: str
+    topic: str
+    kind: str
+    info_topic: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagReading:
+    """One image or cloud in the bag.
+
+    Attributes:
+        sensor: name.
+        stamp_ns: of its header.
+        frame: of its header.
+        logged_ns: when it was recorded.
+    """
+
+    sensor: str
+    stamp_ns: int
+    frame: str
+    logged_ns: int
+
+
+@dataclass
+class BagContents:
+    """What a bag says about its readings, each list in the order of recording.
+
+    Attributes:
+        sensors: name -> where it is.
+        readings: all images and clouds.
+        moving: transforms of /tf.
+        static: (time of recording, transform) of /tf_static.
+        models: sensor -> (stamp, calibration).
+        scenes: (time of recording, name).
+        samples: (stamp, token) of keyframes.
+        notes: one line for each thing that could not be read.
+    """
+
+    sensors: dict[str, BagSensor]
+    readings: list[BagReading] = field(default_factory=list)
+    moving: list[Transform] = field(default_factory=list)
+    static: list[tuple[int, Transform]] = field(default_factory=list)
+    models: dict[str, list[tuple[int, CameraModel]]] = field(default_factory=dict)
+    scenes: list[tuple[int, str]] = field(default_factory=list)
+    samples: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str]) -> BagContents:
+    """Read a bag once.
+
+    Args:
+        path: the bag.
+        codec: reads messages.
+        topics: sensor name -> topic of its images or clouds; empty: those below /sensors/<name>/, names in upper case.
+
+    Raises:
+        UserError: the bag cannot be read, a topic is not in it or of another type, or there are no sensors.
+    """
+    with open_bag(path) as reader:
+        kinds = {connection.topic: connection.msgtype for connection in reader.connections}
+        contents = BagContents(sensors=_sensors(path, kinds, topics))
+        by_topic = {sensor.topic: sensor.name for sensor in contents.sensors.values()}
+        by_info = {sensor.info_topic: sensor.name for sensor in contents.sensors.values() if sensor.info_topic}
+        for connection, logged_ns, data in reader.messages():
+            topic, kind = connection.topic, connection.msgtype
+            if topic in by_topic:
+                contents.readings.append(BagReading(sensor=by_topic[topic], stamp_ns=stamp_of(data), frame=_frame_of(data), logged_ns=logged_ns))
+            elif topic in by_info and kind == CAMERA_INFO:
+                message = codec.decode(kind, data)
+                try:
+                    contents.models.setdefault(by_info[topic], []).append((stamp_ns(message.header.stamp), camera_model_from_info(message)))
+                except BadSensorData as error:
+                    contents.notes.append(f"{by_info[topic]}: {error}")
+            elif kind == TF:
+                for transform in map(transform_from_msg, codec.decode(kind, data).transforms):
+                    if topic.endswith("_static"):
+                        contents.static.append((logged_ns, transform))
+                    else:
+                        contents.moving.append(transform)
+            elif topic == SCENE_TOPIC and kind == STRING:
+                contents.scenes.append((logged_ns, str(codec.decode(kind, data).data)))
+            elif topic == SAMPLE_TOPIC and kind == HEADER:
+                contents.samples.append((stamp_of(data), str(codec.decode(kind, data).frame_id)))
+    if not contents.readings:
+        raise UserError(f"{path}: no message on {', '.join(by_topic)}")
+    return contents
+
+
+def _sensors(path: Path, kinds: Mapping[str, str], topics: Mapping[str, str]) -> dict[str, BagSensor]:
+    wanted = dict(topics) or {name.upper(): topic for topic, kind in sorted(kinds.items()) if kind in READINGS and (name := sensor_of(topic))}
+    if not wanted:
+        raise UserError(f"{path}: no images or clouds below /sensors/; name them with --sensor CAM_FRONT=/topic (topics: {', '.join(sorted(kinds))})")
+    sensors: dict[str, BagSensor] = {}
+    for name, topic in wanted.items():
+        kind = kinds.get(topic)
+        if kind not in READINGS:
+            raise UserError(f"{path}: topic {topic} of {name}: {'is ' + kind if kind else 'not in the bag'}; expected an image or a point cloud "
+                            f"(topics: {', '.join(sorted(kinds))})")
+        parts = topic.removesuffix("/compressed").split("/")
+        info = "" if kind == CLOUD else "/".join([*parts[:-1], "camera_info"])
+        sensors[name] = BagSensor(name=name, topic=topic, kind=kind, info_topic=info)
+    return sensors
+
+
+def _frame_of(data: bytes) -> str:
+    """The frame id that follows the stamp in a message's bytes."""
+    length = struct.unpack_from("<I" if data[1] & 1 else ">I", data, 12)[0]
+    return data[16:16 + length - 1].decode(errors="replace").lstrip("/") if length else ""
