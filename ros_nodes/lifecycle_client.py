@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
-from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -57,11 +57,19 @@ class LifecycleClient:
 
     def configure(self, name: str, timeout_s: float) -> None:
         """unconfigured -> inactive."""
-        self._change(name, Transition.TRANSITION_CONFIGURE, "configure", State.PRIMARY_STATE_INACTIVE, timeout_s)
+        self._change(name, Transition.TRANSITION_CONFIGURE, "configure", timeout_s)
 
     def activate(self, name: str, timeout_s: float) -> None:
         """inactive -> active."""
-        self._change(name, Transition.TRANSITION_ACTIVATE, "activate", State.PRIMARY_STATE_ACTIVE, timeout_s)
+        self._change(name, Transition.TRANSITION_ACTIVATE, "activate", timeout_s)
+
+    def deactivate(self, name: str, timeout_s: float) -> None:
+        """active -> inactive."""
+        self._change(name, Transition.TRANSITION_DEACTIVATE, "deactivate", timeout_s)
+
+    def cleanup(self, name: str, timeout_s: float) -> None:
+        """inactive -> unconfigured."""
+        self._change(name, Transition.TRANSITION_CLEANUP, "cleanup", timeout_s)
 
     def watch(self, topic: str, report: Callable[[bool], None]) -> None:
         """Report what is said on a latched topic of std_msgs/Bool, while `spin` or another method waits."""
@@ -72,7 +80,7 @@ class LifecycleClient:
         """Receive for a tenth of a second, then check."""
         self._spin()
 
-    def _change(self, name: str, transition: int, label: str, goal: int, timeout_s: float) -> None:
+    def _change(self, name: str, transition: int, label: str, timeout_s: float) -> None:
         client = self._node.create_client(ChangeState, f"{name}/change_state")
         deadline = time.monotonic() + timeout_s
         try:

@@ -88,23 +88,39 @@ class ProcessGroup:
         Returns:
             Names of those that had to be killed.
         """
-        running = [process for process in self.members if process.exit_code() is None]
-        killed: list[str] = []
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            if number is signal.SIGKILL:
-                killed = [process.name for process in running]
-            for process in running:
-                process.send(number)
-            deadline = time.monotonic() + grace_s
-            running = [process for process in running if not process.wait(max(0.0, deadline - time.monotonic()))]
+        killed = _end(self.members, grace_s)
         self.members = []
         return killed
+
+    def end_one(self, process: NodeProcess, grace_s: float = 10.0) -> None:
+        """End one of them in the same way; the others go on."""
+        self.members.remove(process)
+        _end([process], grace_s)
+
+    def kill(self, process: NodeProcess) -> None:
+        """End one as a crash would: it cannot say goodbye."""
+        self.members.remove(process)
+        process.send(signal.SIGKILL)
+        process.wait(10.0)
 
     def __enter__(self) -> ProcessGroup:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.end()
+
+
+def _end(processes: Sequence[NodeProcess], grace_s: float) -> list[str]:
+    running = [process for process in processes if process.exit_code() is None]
+    killed: list[str] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if number is signal.SIGKILL:
+            killed = [process.name for process in running]
+        for process in running:
+            process.send(number)
+        deadline = time.monotonic() + grace_s
+        running = [process for process in running if not process.wait(max(0.0, deadline - time.monotonic()))]
+    return killed
 
 
 def _pass_on(pipe: IO[str], name: str, show: Callable[[str, str], None]) -> None:

@@ -1,0 +1,253 @@
+"""Plays faults at a running fusion node and notes what it answers."""
+
+# rclpy is typed in parts only
+# mypy: disallow-untyped-calls=False
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import rclpy
+import yaml
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
+
+from ros_nodes.conversion import message_class, sensors_used_from_msg, stamp_ns
+from ros_nodes.lifecycle_client import LifecycleClient
+from ros_nodes.matrix.cells import Cell, Plan
+from ros_nodes.matrix.verdict import Seen, Verdict
+from ros_nodes.player_events import SCENE_GAP_NS
+from ros_nodes.player_root import Recording
+from ros_nodes.player_topics import SCENE_TOPIC
+from ros_nodes.processes import NodeProcess, ProcessGroup
+
+NODE, PLAYER = "fusion_node", "player_node"
+PATIENCE_S = 180.0
+LAST_ANSWERS_S = 3.0
+GROWTH_MB = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drive:
+    """The scene that is played.
+
+    Attributes:
+        dataroot, version, scene: where it is.
+        sensors: names, the LiDAR last; `cameras` are those with images.
+        stamps_ns: of its keyframes.
+        first_ns: stamp at which playing begins.
+        pass_ns: from the start of one pass to the start of the next.
+    """
+
+    dataroot: Path
+    version: str
+    scene: str
+    sensors: tuple[str, ...]
+    cameras: tuple[str, ...]
+    stamps_ns: tuple[int, ...]
+    first_ns: int
+    pass_ns: int
+
+    @classmethod
+    def of(cls, dataroot: Path, version: str, scene: str | None) -> Drive:
+        """A scene of a data root, the first for None; UserError where there is none of that name."""
+        recording = Recording(dataroot, version, [scene] if scene else None, sweeps=False)
+        first = next(iter(recording.scenes()))
+        begin_ns = min(first.readings[0].stamp_ns, first.samples[0][0])
+        end_ns = max(first.readings[-1].stamp_ns, first.samples[-1][0])
+        cameras = tuple(name for name, kind in recording.sensors.items() if kind == "camera")
+        return cls(dataroot=dataroot, version=version, scene=first.name, cameras=cameras,
+                   sensors=(*cameras, *(name for name in recording.sensors if name not in cameras)),
+                   stamps_ns=tuple(stamp for stamp, _ in first.samples), first_ns=begin_ns, pass_ns=end_ns - begin_ns + SCENE_GAP_NS)
+
+
+@dataclass(kw_only=True)
+class _Notes:
+    seen: list[Seen] = field(default_factory=list)
+    passes: int = 0
+    finished: bool = False
+
+
+class Listener:
+    """Receives, on a thread of its own, what the node answers and where the player is."""
+
+    def __init__(self) -> None:
+        self.notes = _Notes()
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("fault_matrix", context=self._context)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        kinds = {"answer": "diagnostic_msgs/msg/DiagnosticArray", "scene": "std_msgs/msg/String", "finished": "std_msgs/msg/Bool"}
+        self._node.create_subscription(message_class(kinds["answer"]), f"/{NODE}/sensors_used", self._on_answer, 50)
+        self._node.create_subscription(message_class(kinds["scene"]), SCENE_TOPIC, self._on_scene, latched)
+        self._node.create_subscription(message_class(kinds["finished"]), f"/{PLAYER}/finished", self._on_finished, latched)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._executor.spin, name="listener", daemon=True)
+        self._thread.start()
+
+    def _on_answer(self, message: Any) -> None:
+        # Answers to the end of a pass may come when the next has begun; no cell looks there.
+        notes = self.notes
+        notes.seen.append(Seen(number=notes.passes - 1, stamp_ns=stamp_ns(message.header.stamp), used=sensors_used_from_msg(message)))
+
+    def _on_scene(self, message: Any) -> None:
+        self.notes.passes += 1
+
+    def _on_finished(self, message: Any) -> None:
+        self.notes.finished = self.notes.finished or bool(message.data)
+
+    def close(self) -> None:
+        """Leave the network."""
+        self._executor.shutdown()
+        self._thread.join(5.0)
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+
+class Runner:
+    """A fusion node and, for each plan, a player. As a context manager it leaves no process behind.
+
+    Args:
+        drive: what is played.
+        model: of the node.
+        transport: of the images.
+        rate: of the player.
+        show: takes the name of a node and a line of its output.
+    """
+
+    def __init__(self, drive: Drive, *, model: str, transport: str, rate: float, show: Callable[[str, str], None]) -> None:
+        self.drive, self._model, self._transport, self._rate, self._show = drive, model, transport, rate, show
+        self._group = ProcessGroup(show)
+        self._client = LifecycleClient()
+        self.listener = Listener()
+        self.node = self.start_node()
+
+    def start_node(self) -> NodeProcess:
+        """A fusion node, active."""
+        drive = self.drive
+        lidars = [name for name in drive.sensors if name not in drive.cameras]
+        parameters = {"use_sim_time": True, "model": self._model, "transport": self._transport, "cameras": list(drive.cameras), "lidars": lidars}
+        self.node = self._start(NODE, parameters)
+        self.bring_up(NODE)
+        return self.node
+
+    def bring_up(self, name: str) -> None:
+        """unconfigured -> active."""
+        self._client.configure(name, PATIENCE_S)
+        self._client.activate(name, PATIENCE_S)
+
+    def take_down(self, name: str) -> None:
+        """active -> unconfigured."""
+        self._client.deactivate(name, PATIENCE_S)
+        self._client.cleanup(name, PATIENCE_S)
+
+    def play(self, plan: Plan, *, forget: bool = False) -> list[Seen]:
+        """Play the passes of a plan and return every answer.
+
+        Args:
+            plan: with at least one pass.
+            forget: let the node forget calibrations and transforms before each cell, which then has a player of its own.
+        """
+        if forget:
+            answers: list[Seen] = []
+            for cell in plan.cells:
+                self.take_down(NODE)
+                self.bring_up(NODE)
+                answers += [replace(seen, number=cell.number) for seen in self._passes([self._record(replace(cell, number=0))], 1)]
+            return answers
+        return self._passes([self._record(cell) for cell in plan.cells], plan.passes)
+
+    def _record(self, cell: Cell) -> dict[str, Any]:
+        return cell.record(self.drive.stamps_ns, self.drive.first_ns, self.drive.pass_ns)
+
+    def _passes(self, records: Sequence[dict[str, Any]], passes: int, during: Callable[[], None] | None = None) -> list[Seen]:
+        self.listener.notes = notes = _Notes()
+        with tempfile.TemporaryDirectory(prefix="bevduet-") as folder:
+            script = Path(folder) / "faults.yaml"
+            script.write_text(yaml.safe_dump(list(records)), encoding="utf-8")
+            player = self._start(PLAYER, {"dataroot": str(self.drive.dataroot), "version": self.drive.version, "scenes": self.drive.scene,
+                                          "transport": self._transport, "rate": self._rate, "loop": passes > 1, "sweeps": False,
+                                          "faults": str(script) if records else ""})
+            self.bring_up(PLAYER)
+            if during is not None:
+                during()
+                self._group.end_one(player)
+                return list(notes.seen)
+            limit_s = time.monotonic() + PATIENCE_S + 2 * passes * self.drive.pass_ns * 1e-9 / self._rate
+            while notes.passes <= passes and not notes.finished and time.monotonic() < limit_s and self.node.exit_code() is None:
+                time.sleep(0.05)
+            time.sleep(LAST_ANSWERS_S if notes.finished else 0.0)
+            self._group.end_one(player)
+        return list(notes.seen)
+
+    def killed_and_restarted(self) -> Verdict:
+        """Kill the node amid a drive, start another, and count the sweeps until every sensor is in an answer again."""
+        notes: list[Seen] = []
+
+        def during() -> None:
+            self._wait(lambda: len(self.listener.notes.seen) >= 3)
+            self._group.kill(self.node)
+            before = len(self.listener.notes.seen)
+            self.start_node()
+            self._wait(lambda: len(self.listener.notes.seen) >= before + 3)
+            notes.extend(self.listener.notes.seen[before:])
+
+        self._passes([], 50, during)
+        first = [set(seen.used) == set(self.drive.sensors) for seen in notes[:3]]
+        return Verdict(ok=any(first), text=f"ok, whole at answer {first.index(True) + 1}" if any(first) else "not whole in 3 answers")
+
+    def cycled(self, times: int) -> Verdict:
+        """Take the node down and bring it up again so many times amid a drive; it must answer after, and not have grown."""
+        sizes_mb: list[float] = []
+        whole: list[bool] = []
+
+        def during() -> None:
+            for _ in range(times):
+                self.take_down(NODE)
+                self.bring_up(NODE)
+                sizes_mb.append(_resident_mb(self.node.pid))
+            before = len(self.listener.notes.seen)
+            self._wait(lambda: len(self.listener.notes.seen) >= before + 3)
+            whole.extend(set(seen.used) == set(self.drive.sensors) for seen in self.listener.notes.seen[before:before + 3])
+
+        self._passes([], 50, during)
+        settled = sizes_mb[len(sizes_mb) // 5:]
+        growth_mb = max(settled[len(settled) // 2:]) - max(settled[:len(settled) // 2 + 1])
+        text = f"grew by {growth_mb:.0f} MB in the later half"
+        return Verdict(ok=any(whole) and growth_mb < GROWTH_MB, text=("ok, " if any(whole) else "no whole answer after it, ") + text)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        limit_s = time.monotonic() + PATIENCE_S
+        while not condition() and time.monotonic() < limit_s:
+            time.sleep(0.05)
+
+    def _start(self, name: str, parameters: dict[str, Any]) -> NodeProcess:
+        words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={yaml.safe_dump(value, default_flow_style=True).strip()}")]
+        words = [word.removesuffix("\n...") for word in words]
+        process = self._group.start(name, [sys.executable, "-m", f"ros_nodes.{name}", "--ros-args", "-r", f"__node:={name}", *words])
+        self._client.state(name, PATIENCE_S)
+        return process
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._client.close()
+        self._group.end()
+        self.listener.close()
+
+
+def _resident_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0

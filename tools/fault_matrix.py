@@ -1,0 +1,100 @@
+"""Play every fault of every sensor at a running fusion node, over DDS, and print what became of it as a table.
+
+    python tools/fault_matrix.py --dataroot data/nuscenes --version v1.0-mini --scene scene-0103
+
+A cell is green if the node answers on while the fault lasts, no answer rests on a dead sensor, and two sweeps after its end every sensor is
+in the answers again. The exit code is 1 if a cell is red. Rows beside those of sensors: transforms late, flood, clock jumping back, node
+killed and restarted, lifecycle cycled. About ten minutes with a drive of 20 s at --rate 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fusion.errors import UserError
+from fusion.files import write_text
+from ros_nodes.environment import prepare, ros_available
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataroot", type=Path, required=True, help="a data set in nuScenes' format, recorded or simulated")
+    parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
+    parser.add_argument("--scene", help="name of the scene to play (default: the first)")
+    parser.add_argument("--model", default="nano", help="shipped weights by name, or a .safetensors file (default: %(default)s)")
+    parser.add_argument("--transport", choices=("raw", "compressed"), default="raw", help="of the images (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=1.0, help="of the player (default: %(default)s)")
+    parser.add_argument("--rows", help="titles of rows, comma-separated (default: all)")
+    parser.add_argument("--cycles", type=int, default=50, help="how often the lifecycle is cycled (default: %(default)s; 0: not)")
+    parser.add_argument("--out", type=Path, help="also write the table to this Markdown file, and the nodes' output beside it")
+    args = parser.parse_args()
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # a matrix of faults is no business of other machines
+    prepare()
+    reason = ros_available()
+    if reason is not None:
+        print(f"fault_matrix: error: {reason}", file=sys.stderr)
+        return 2
+    from ros_nodes.matrix.cells import Cell, plan_cells
+    from ros_nodes.matrix.runner import Drive, Runner
+    from ros_nodes.matrix.verdict import Verdict, judge
+
+    rows = [name.strip() for name in args.rows.split(",") if name.strip()] if args.rows else None
+    lines: list[str] = []
+    try:
+        drive = Drive.of(args.dataroot, args.version, args.scene)
+        special = [] if rows else ["node killed and restarted", *([f"lifecycle cycled {args.cycles} times"] if args.cycles else [])]
+        running, fresh = plan_cells(drive.sensors, drive.cameras, len(drive.stamps_ns), rows)
+        results: dict[tuple[str, str], Verdict] = {}
+
+        def note(cell: Cell, verdict: Verdict) -> None:
+            results[cell.kind.title, cell.sensor] = verdict
+            print(f"{'green' if verdict.ok else 'RED':5s} {cell.kind.title}: {cell.sensor}: {verdict.text}", file=sys.stderr, flush=True)
+
+        def show(name: str, line: str) -> None:
+            lines.append(f"[{name}] {line}")
+
+        with Runner(drive, model=args.model, transport=args.transport, rate=args.rate, show=show) as runner:
+            for plan, forget in ((running, False), (fresh, True)):
+                if plan.passes:
+                    answers = runner.play(plan, forget=forget)
+                    for cell in plan.cells:
+                        note(cell, judge(cell, drive.stamps_ns, drive.sensors, answers))
+            for title in special:
+                verdict = runner.killed_and_restarted() if "killed" in title else runner.cycled(args.cycles)
+                results[title, "rig"] = verdict
+                print(f"{'green' if verdict.ok else 'RED':5s} {title}: {verdict.text}", file=sys.stderr, flush=True)
+            if runner.node.exit_code() is not None:
+                results["the node lives to the end", "rig"] = Verdict(ok=False, text=f"exit code {runner.node.exit_code()}")
+    except (UserError, ValueError) as error:
+        print(f"fault_matrix: error: {error}", file=sys.stderr)
+        return 2
+    table = _table(results, drive.sensors)
+    red = sum(not verdict.ok for verdict in results.values())
+    summary = f"{len(results)} cells, {red} red; {drive.scene}, {args.transport} images, rate {args.rate:g}, model {args.model}"
+    print(f"{table}\n\n{summary}")
+    if args.out:
+        write_text(args.out, f"{table}\n\n{summary}\n")
+        write_text(args.out.with_suffix(".log"), "\n".join(lines) + "\n")
+    return 1 if red else 0
+
+
+def _table(results: dict, sensors: Sequence[str]) -> str:  # type: ignore[type-arg]
+    """Rows are faults, columns sensors and the rig."""
+    titles = list(dict.fromkeys(title for title, _ in results))
+    columns = [name for name in (*sensors, "rig") if any((title, name) in results for title in titles)]
+    cells = [["fault", *columns]]
+    for title in titles:
+        verdicts = [results.get((title, name)) for name in columns]
+        cells.append([title, *("" if v is None else v.text if v.ok else f"RED: {v.text}" for v in verdicts)])
+    widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
+    text = ["| " + " | ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) + " |" for row in cells]
+    return "\n".join([text[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *text[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
