@@ -12,7 +12,7 @@ from ros_nodes.detections_wire import detections_bytes
 
 @pytest.mark.parametrize("count", [0, 1, 41])
 @pytest.mark.parametrize("frame", ["", "base_link", "robot_1/base"])
-@pytest.mark.usefixtures("_needs_ros")
+@pytest.mark.usefixtures("needs_ros")
 def test_bytes_are_the_message(count: int, frame: str) -> None:
     from rclpy.serialization import deserialize_message, serialize_message
 
