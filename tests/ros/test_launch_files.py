@@ -138,3 +138,23 @@ def test_rviz_and_foxglove_show_the_topics_that_there_are() -> None:
     assert rviz["Visualization Manager"]["Global Options"]["Fixed Frame"] == "base_link"
     panels = [text for text in strings(foxglove["layout"]) if "!" in text]
     assert sorted(panels) == sorted(foxglove["configById"])
+
+
+def test_packaging_puts_things_where_ros_looks() -> None:
+    """`ros2 run` looks in lib/bevduet, `ros2 launch` below share/bevduet; every entry point names a function that is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        said: dict[str, Any] = {}
+        patch.setattr("setuptools.setup", said.update)
+        patch.chdir(REPO)
+        runpy.run_path("setup.py")
+    assert said["options"] == {"develop": {"script_dir": "$base/lib/bevduet"}, "install": {"install_scripts": "$base/lib/bevduet"}}
+    folders = dict(said["data_files"])
+    assert {Path(path).name for path in folders["share/bevduet/launch"]} == {f"{name}.launch.py" for name in BRINGUPS}
+    assert folders["share/bevduet/rviz"] == ["ros_nodes/assets/bevduet.rviz"]
+    assert folders["share/bevduet/foxglove"] == ["ros_nodes/assets/foxglove.json"]
+    scripts = [entry.split(" = ") for entry in said["entry_points"]["console_scripts"]]
+    assert {name for name, _ in scripts} >= {node for nodes in BRINGUPS.values() for node in nodes}
+    for _, target in [*scripts, *(entry.split(" = ") for entry in said["entry_points"]["bevduet.commands"])]:
+        module, function = target.split(":")
+        source = REPO.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        assert re.search(rf"^def {function}\(", source, re.M), target
