@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fusion.bev.image_depth import reference_scale
 from fusion.bev.lift_splat import SplatConfig, SplatGrid, SplatLift, splat_grid
 from fusion.bev.pull import PullConfig, PullGrid, PullLift, lidar_depth_bin, pull_grid
 from fusion.bev.trunk import BevTrunk, TrunkConfig
@@ -24,12 +25,16 @@ from fusion.heads.decode import DecodeConfig, RawDetections, decode
 from fusion.heads.perspective import PerspectiveConfig, PerspectiveHead, perspective_heatmap
 from fusion.heads.targets import CentreTargets, TargetConfig, encode_targets
 from fusion.interaction.concat import ConcatConfig, ConcatFuser
+from fusion.interaction.dual import DualStreamConfig, DualStreamFuser
+from fusion.interaction.layer import Meeting
 from fusion.losses.centre import CentreLossConfig, centre_losses, class_weights, gaussian_focal_loss
 from fusion.losses.depth import depth_loss
-from fusion.types import DETECTION_CLASSES, CameraStream, GroundTruth, LidarStream, SensorBatch
+from fusion.types import DETECTION_CLASSES, CameraStream, GroundTruth, Interacted, LidarStream, SensorBatch
 
 __all__ = [
     "BevDuetNet",
+    "ConcatConfig",
+    "DualStreamConfig",
     "EfficientNetLiteConfig",
     "HeadOutput",
     "NetInputs",
@@ -56,7 +61,8 @@ class NetworkConfig:
         out_stride: cells of `grid` per cell of the BEV maps in which the streams meet; a power of two.
         camera, lidar: the encoders; None builds a network without that sensor (not both).
         lift: camera features to BEV.
-        fuser, trunk, head, decode, targets, loss: the stages after the encoders.
+        fuser: how the streams meet.
+        trunk, head, decode, targets, loss: the stages after that.
         perspective: an auxiliary head that teaches the camera encoder while training, or None.
     """
 
@@ -66,7 +72,7 @@ class NetworkConfig:
     camera: CameraConfig | None = field(default_factory=CameraConfig)
     lidar: PillarConfig | VoxelConfig | None = field(default_factory=PillarConfig)
     lift: PullConfig | SplatConfig = field(default_factory=PullConfig)
-    fuser: ConcatConfig = field(default_factory=ConcatConfig)
+    fuser: ConcatConfig | DualStreamConfig = field(default_factory=ConcatConfig)
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)
@@ -81,6 +87,13 @@ class NetworkConfig:
             raise ValueError(f"grid: expected cells divisible by out_stride {self.out_stride}, got {self.grid.shape}")
         if not self.classes:
             raise ValueError("classes: expected at least one class, got none")
+        if isinstance(self.fuser, DualStreamConfig):
+            depth = isinstance(self.lift, SplatConfig) or self.lift.depth is not None
+            query = getattr(self.head, "kind", "centre") == "query"
+            self.fuser.check(camera=self.camera is not None, lidar=self.lidar is not None, depth=depth, decoder_reads_images=query,
+                             grid=self.bev_grid)
+            if self.fuser.layers == 0 and query:
+                raise ValueError("fuser.layers: a query decoder looks at both streams after their exchange; expected at least 1, got 0")
 
     @property
     def bev_grid(self) -> BevGrid:
@@ -98,6 +111,7 @@ class NetInputs:
         lidar_ok: `(B,)` bool.
         cloud: pillars or voxels, None without a LiDAR encoder.
         where: geometry of the camera lift, None without a camera encoder.
+        meeting: geometry of the interaction, None where it needs none.
     """
 
     images: Tensor
@@ -105,6 +119,7 @@ class NetInputs:
     lidar_ok: Tensor
     cloud: PillarInput | VoxelInput | None
     where: PullGrid | SplatGrid | None
+    meeting: Meeting | None = None
 
     def to(self, device: torch.device | str) -> NetInputs:
         """The same inputs on another device."""
@@ -134,14 +149,15 @@ class BevDuetNet(nn.Module):
         self.perspective: PerspectiveHead | None = None
         if config.camera is not None:
             self.camera = CameraEncoder(config.camera)
+            image_channels = config.fuser.channels if isinstance(config.fuser, DualStreamConfig) else config.camera.channels
             match config.lift:
                 case PullConfig():
-                    self.lift = PullLift(config.lift, config.camera.channels)
+                    self.lift = PullLift(config.lift, image_channels)
                 case SplatConfig():
-                    self.lift = SplatLift(config.lift, config.camera.channels)
+                    self.lift = SplatLift(config.lift, image_channels)
             camera_channels = config.lift.channels
             if config.perspective is not None:
-                self.perspective = PerspectiveHead(config.perspective, config.camera.channels, len(config.classes))
+                self.perspective = PerspectiveHead(config.perspective, image_channels, len(config.classes))
         self.lidar: PillarEncoder | VoxelEncoder | None = None
         match config.lidar:
             case PillarConfig():
@@ -152,7 +168,13 @@ class BevDuetNet(nn.Module):
                 lidar_channels = config.lidar.out_channels
             case None:
                 pass
-        self.fuser = ConcatFuser(config.fuser, camera_channels, lidar_channels)
+        self.fuser: ConcatFuser | DualStreamFuser
+        match config.fuser:
+            case ConcatConfig():
+                self.fuser = ConcatFuser(config.fuser, camera_channels, lidar_channels)
+            case DualStreamConfig():
+                own_channels = 0 if config.camera is None else config.camera.channels
+                self.fuser = DualStreamFuser(config.fuser, own_channels, camera_channels, lidar_channels)
         self.trunk = BevTrunk(config.trunk, config.fuser.channels)
         self.head = CentreHead(config.head, config.trunk.out_channels, len(config.classes))
         for module in self.modules():  # half the time of a convolution on the CPU; sparse kernels have their own layout
@@ -165,8 +187,9 @@ class BevDuetNet(nn.Module):
             self.camera.backbone.load_pretrained()
 
     def prepare(self, batch: SensorBatch) -> NetInputs:
-        """The host's part of the work: pillars or voxels, and where cells look into the images. Changes nothing in `batch`."""
+        """The host's part of the work: pillars or voxels, and where cells and pixels look. Changes nothing in `batch`."""
         where: PullGrid | SplatGrid | None = None
+        meeting: Meeting | None = None
         if self.config.camera is not None:
             image_hw = (batch.images.shape[-2], batch.images.shape[-1])
             feature_hw, grid = self.config.camera.feature_hw(image_hw), self.config.bev_grid
@@ -184,24 +207,40 @@ class BevDuetNet(nn.Module):
                         where = splat_grid(
                             batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, batch.points_ok
                         )
+                meeting = self.fuser.prepare(batch, grid, feature_hw, self._bin_edges_m(batch))
         cloud = None if self.lidar is None else self.lidar.prepare(batch.points, batch.points_ok & batch.lidar_ok[:, None])
-        return NetInputs(images=batch.images, camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where)
+        return NetInputs(images=batch.images, camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where, meeting=meeting)
+
+    def _bin_edges_m(self, batch: SensorBatch) -> Tensor | None:
+        """`(B, N, bins + 1)` edges of the lift's depth bins in each camera's own depths; None where it predicts no depth."""
+        match self.config.lift:
+            case SplatConfig() as lift:
+                return lift.edges_m().to(batch.intrinsics).expand(*batch.camera_ok.shape, -1)
+            case PullConfig(depth=bins) if bins is not None:
+                return bins.edges_m().to(batch.intrinsics) / reference_scale(batch.intrinsics, batch.images.shape[-1])[..., None]
+        return None
 
     def forward(self, inputs: SensorBatch | NetInputs) -> HeadOutput:
         """Maps on `config.bev_grid`."""
         if isinstance(inputs, SensorBatch):
             inputs = self.prepare(inputs)
-        return self._answer(self.camera_stream(inputs), self.lidar_stream(inputs))
+        return self._answer(self.interact(self.camera_stream(inputs), self.lidar_stream(inputs), inputs))
 
-    def _answer(self, camera: CameraStream | None, lidar: LidarStream | None) -> HeadOutput:
-        output: HeadOutput = self.head(self.trunk(self.fuser(camera, lidar)))
-        return output if camera is None else replace(output, depth_logits=camera.depth_logits)
+    def interact(self, camera: CameraStream | None, lidar: LidarStream | None, inputs: NetInputs) -> Interacted:
+        """Both streams after their exchange, and the map they join into."""
+        if isinstance(self.fuser, ConcatFuser):
+            return self.fuser(camera, lidar)  # type: ignore[no-any-return]
+        return self.fuser(camera, lidar, inputs.meeting)  # type: ignore[no-any-return]
+
+    def _answer(self, interacted: Interacted) -> HeadOutput:
+        output: HeadOutput = self.head(self.trunk(interacted.bev))
+        return output if interacted.camera is None else replace(output, depth_logits=interacted.camera.depth_logits)
 
     def camera_stream(self, inputs: NetInputs) -> CameraStream | None:
         """Camera features in both forms; None in a network without cameras."""
         if self.camera is None or inputs.where is None:
             return None
-        perspective = self.camera(inputs.images, inputs.camera_ok)
+        perspective = self.fuser.before_lift(self.camera(inputs.images, inputs.camera_ok), inputs.camera_ok)
         assert self.lift is not None
         bev, depth_logits = self.lift(perspective, inputs.where)
         return CameraStream(perspective=perspective, bev=bev, seen=inputs.where.seen, ok=inputs.camera_ok.any(dim=1), depth_logits=depth_logits)
@@ -227,7 +266,10 @@ class BevDuetNet(nn.Module):
         """Forward and losses in one: weighted losses by name."""
         inputs = self.prepare(batch) if isinstance(batch, SensorBatch) else batch
         camera, lidar = self.camera_stream(inputs), self.lidar_stream(inputs)
-        losses = self.losses(self._answer(camera, lidar), self.targets(truths).to(inputs.images.device), inputs)
+        interacted = self.interact(camera, lidar, inputs)
+        losses = self.losses(self._answer(interacted), self.targets(truths).to(inputs.images.device), inputs)
+        if interacted.reconstruction is not None:
+            losses["reconstruction"] = interacted.reconstruction
         if self.perspective is not None and camera is not None and isinstance(batch, SensorBatch) and bool(batch.camera_ok.any()):
             losses["perspective"] = self.config.loss.perspective * self._perspective_loss(self.perspective, camera, batch, truths)
         return losses

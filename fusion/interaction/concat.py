@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fusion.types import CameraStream, LidarStream
+from fusion.geometry.grid import BevGrid
+from fusion.types import CameraStream, Interacted, LidarStream, SensorBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,15 @@ class ConcatFuser(nn.Module):
             nn.ReLU(inplace=True),
         )
 
-    def forward(self, camera: CameraStream | None, lidar: LidarStream | None) -> Tensor:
-        """`(B, channels, X, Y)`; a stream the network was built with must be given, absent samples are marked in `ok`."""
+    def before_lift(self, perspective: Tensor, camera_ok: Tensor) -> Tensor:
+        """Nothing is done to image features."""
+        return perspective
+
+    def prepare(self, batch: SensorBatch, grid: BevGrid, feature_hw: tuple[int, int] | None, bin_edges_m: Tensor | None) -> None:
+        """Nothing: no cell looks anywhere but at itself."""
+
+    def forward(self, camera: CameraStream | None, lidar: LidarStream | None, where: None = None) -> Interacted:
+        """The joined map; a stream the network was built with must be given, absent samples are marked in `ok`."""
         parts: list[Tensor] = []
         if self.camera_channels:
             if camera is None:
@@ -52,7 +60,7 @@ class ConcatFuser(nn.Module):
                 raise ValueError("lidar: expected a stream (mark absent samples in `ok`), got None")
             parts += self._with_planes(lidar.bev, lidar.ok)
         mixed: Tensor = self.mix(torch.cat([part.to(parts[0].dtype) for part in parts], dim=1))
-        return mixed
+        return Interacted(bev=mixed, camera=camera, lidar=lidar)
 
     @staticmethod
     def _with_planes(bev: Tensor, ok: Tensor) -> list[Tensor]:

@@ -1,0 +1,190 @@
+"""Dual-stream interaction (DeepInteraction, arXiv 2208.11112; ++, arXiv 2408.05075): both representations to the end, exchanged, then joined.
+
+The image stream is the camera's perspective features. The BEV stream is the LiDAR's map where the LiDAR is present; where it is not, the
+camera's lifted map stands in for it, so that the same layers serve every sensor state. The join after the last layer takes the camera's
+lifted map and the LiDAR's, whichever are there. The first layer's attention of images to themselves comes before the lift, which so takes
+part in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fusion.geometry.grid import BevGrid
+from fusion.interaction.absent import AbsentConfig, AbsentModality
+from fusion.interaction.bev_to_image import BevToImageConfig
+from fusion.interaction.deformable import DeformableSelfAttention, SelfAttentionConfig
+from fusion.interaction.image_to_bev import ImageToBevConfig
+from fusion.interaction.join import JoinConfig, build_join
+from fusion.interaction.layer import InteractionLayer, LayerConfig, Meeting, meeting_of
+from fusion.interaction.operations import check_heads
+from fusion.interaction.polar import PolarConfig
+from fusion.types import CameraStream, Interacted, LidarStream, SensorBatch
+
+PARTS = ("image_self", "bev_self", "image_to_bev", "polar", "bev_to_image")
+"""Parts of a layer, by their names in `DualStreamConfig`."""
+
+_READS_CAMERA = {"image_self", "image_to_bev", "polar", "bev_to_image"}
+_CROSS = {"image_to_bev", "polar", "bev_to_image"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DualStreamConfig:
+    """The dual-stream fuser; a part that is None is left out of every layer.
+
+    Attributes:
+        channels: of both streams within the layers and of the joined map.
+        layers: interaction layers; 0 joins what the encoders give.
+        image_self, bev_self: attention of a stream to itself.
+        image_to_bev, polar: what cells take from images.
+        bev_to_image: what images take from cells; needs a lift that predicts depth.
+        join: how the BEV maps become one.
+        absent: what stands in for an absent modality in the join; None leaves it out.
+        scale: first value of the learned scale of each cross branch.
+    """
+
+    kind: Literal["dual_stream"] = "dual_stream"
+    channels: int = 48
+    layers: int = 1
+    image_self: SelfAttentionConfig | None = field(default_factory=SelfAttentionConfig)
+    bev_self: SelfAttentionConfig | None = field(default_factory=lambda: SelfAttentionConfig(stride=2))
+    image_to_bev: ImageToBevConfig | None = field(default_factory=lambda: ImageToBevConfig(stride=2))
+    polar: PolarConfig | None = field(default_factory=lambda: PolarConfig(stride=2))
+    bev_to_image: BevToImageConfig | None = field(default_factory=BevToImageConfig)
+    join: JoinConfig = field(default_factory=JoinConfig)
+    absent: AbsentConfig | None = None
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.layers < 0:
+            raise ValueError(f"layers: expected 0 or more, got {self.layers}")
+        parts = {name: getattr(self, name) for name in PARTS if getattr(self, name) is not None}
+        if self.layers and not parts:
+            raise ValueError(f"layers: {self.layers} without any of {list(PARTS)} would do nothing; expected 0, or a part")
+        for name, part in parts.items():
+            check_heads(self.channels, name, part.heads)
+
+    @property
+    def layer(self) -> LayerConfig:
+        """The parts of one layer."""
+        return LayerConfig(image_self=self.image_self, bev_self=self.bev_self, image_to_bev=self.image_to_bev, polar=self.polar,
+                           bev_to_image=self.bev_to_image)
+
+    def check(self, *, camera: bool, lidar: bool, depth: bool, decoder_reads_images: bool, grid: BevGrid) -> None:
+        """ValueError that names what this config asks for and the rest of the network cannot give.
+
+        Args:
+            camera, lidar: there is such an encoder.
+            depth: the lift predicts depth.
+            decoder_reads_images: the head looks at the streams, too.
+            grid: grid of the BEV maps.
+        """
+        asked = [name for name in PARTS if self.layers and getattr(self, name) is not None]
+        for name in asked:
+            if name in _READS_CAMERA and not camera:
+                raise ValueError(f"fuser.{name}: reads the cameras, but camera is null; expected null here too, or a camera encoder")
+            if name in _CROSS and not lidar:
+                raise ValueError(f"fuser.{name}: an exchange between camera and LiDAR, but lidar is null; expected null here too, or a LiDAR encoder")
+        if self.absent is not None and self.absent.kind == "predict" and not (camera and lidar):
+            raise ValueError("fuser.absent: predicting one modality from the other needs both encoders, but one is null; expected kind zero or null")
+        if "bev_to_image" in asked and not depth:
+            raise ValueError("fuser.bev_to_image: needs the depth of pixels where the LiDAR gives none, but the lift predicts no depth;"
+                             " expected lift.depth with kind pull, or kind splat, or null here")
+        if not decoder_reads_images and "image_to_bev" not in asked and "polar" not in asked:
+            unread = [name for name in ("image_self", "bev_to_image") if name in asked and (name != "image_self" or self.layers > 1)]
+            if unread:
+                raise ValueError(f"fuser.{unread[0]}: nothing reads the images after it (the lift takes part in the first layer's image_self alone);"
+                                 " expected image_to_bev, polar or a query decoder as well, or null here")
+        for name in asked:
+            stride = getattr(getattr(self, name), "stride", 1)
+            if name != "image_self" and any(cells % stride for cells in grid.shape):
+                raise ValueError(f"fuser.{name}.stride: expected a divisor of the BEV map's {grid.shape} cells, got {stride}")
+
+
+class DualStreamFuser(nn.Module):
+    """Layers, then the join.
+
+    Args:
+        perspective_channels, camera_channels: of the camera stream's two forms; 0 without cameras.
+        lidar_channels: of the LiDAR stream; 0 without LiDAR.
+    """
+
+    def __init__(self, config: DualStreamConfig, perspective_channels: int, camera_channels: int, lidar_channels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.has_camera, self.has_lidar = camera_channels > 0, lidar_channels > 0
+        channels = config.channels
+        self.enter_image = _entry(perspective_channels, channels)
+        self.enter_camera, self.enter_lidar = _entry(camera_channels, channels), _entry(lidar_channels, channels)
+        look_first = config.layers > 0 and config.image_self is not None and self.has_camera
+        self.image_self = DeformableSelfAttention(config.image_self, channels) if look_first and config.image_self is not None else None
+        parts = [replace(config.layer, image_self=None) if index == 0 else config.layer for index in range(config.layers)]
+        self.layers = nn.ModuleList(InteractionLayer(part, channels, config.scale) for part in parts)
+        own = (channels * self.has_camera, channels * self.has_lidar)
+        self.absent = None if config.absent is None or not all(own) else AbsentModality(config.absent, *own)
+        self.join = build_join(config.join, *own, channels)
+
+    def prepare(self, batch: SensorBatch, grid: BevGrid, feature_hw: tuple[int, int] | None, bin_edges_m: Tensor | None) -> Meeting | None:
+        """The host's part of the work; see `meeting_of`. None without cameras or layers."""
+        if feature_hw is None or not self.config.layers:
+            return None
+        return meeting_of(self.config.layer, batch, grid, feature_hw, bin_edges_m)
+
+    def before_lift(self, perspective: Tensor, camera_ok: Tensor) -> Tensor:
+        """`(B, N, C, h, w)` image features of the encoder -> `(B, N, channels, h, w)` of the stream; exactly zero where absent."""
+        perspective = _chosen(camera_ok, perspective)
+        batch, cameras = camera_ok.shape
+        if cameras == 0:
+            return perspective.new_zeros(batch, 0, self.config.channels, *perspective.shape[-2:])
+        flat = self.enter_image(perspective.flatten(0, 1))
+        if self.image_self is not None:
+            flat = self.image_self(flat)
+        return _chosen(camera_ok, flat.view(batch, cameras, *flat.shape[1:]))
+
+    def forward(self, camera: CameraStream | None, lidar: LidarStream | None, where: Meeting | None) -> Interacted:
+        """Both streams exchanged, and the joined map; a stream the network was built with must be given, absent samples are marked in `ok`."""
+        for name, built, stream in (("camera", self.has_camera, camera), ("lidar", self.has_lidar, lidar)):
+            if built and stream is None:
+                raise ValueError(f"{name}: expected a stream (mark absent samples in `ok`), got None")
+        if camera is None:
+            assert lidar is not None
+            lidar_bev, here = self.enter_lidar(_chosen(lidar.ok, lidar.bev)), lidar.ok[:, None, None, None]
+            for layer in self.layers:
+                _, lidar_bev = layer(None, lidar_bev, here, None, None)
+            joined = self.join(None, None, None, lidar_bev, lidar.ok)
+            return Interacted(bev=joined, camera=None, lidar=LidarStream(bev=lidar_bev, ok=lidar.ok))
+        perspective: Tensor | None = camera.perspective
+        camera_bev = self.enter_camera(_chosen(camera.ok, camera.bev))
+        lidar_bev = torch.zeros_like(camera_bev) if lidar is None else self.enter_lidar(_chosen(lidar.ok, lidar.bev))
+        lidar_ok = torch.zeros_like(camera.ok) if lidar is None else lidar.ok
+        by_lidar = lidar_ok[:, None, None, None]
+        here = by_lidar | ((camera.seen > 0) & camera.ok[:, None, None, None])
+        bev = torch.where(by_lidar, lidar_bev, camera_bev)
+        for layer in self.layers:
+            perspective, bev = layer(perspective, bev, here, camera.depth_logits, where)
+        camera_bev, lidar_bev = torch.where(by_lidar, camera_bev, bev), torch.where(by_lidar, bev, 0.0)
+        assert perspective is not None
+        exchanged = CameraStream(perspective=perspective, bev=camera_bev, seen=camera.seen, ok=camera.ok, depth_logits=camera.depth_logits)
+        if lidar is None:
+            return Interacted(bev=self.join(camera_bev, camera.ok, camera.seen, None, None), camera=exchanged, lidar=None)
+        camera_ok, seen, reconstruction = camera.ok, camera.seen, None
+        joined_camera, joined_lidar = camera_bev, lidar_bev
+        if self.absent is not None:
+            joined_camera, joined_lidar, reconstruction = self.absent(camera_bev, camera.ok, lidar_bev, lidar_ok, seen=camera.seen)
+            camera_ok, seen, lidar_ok = self.absent.presence(camera.ok, camera.seen, lidar_ok)
+        joined = self.join(joined_camera, camera_ok, seen, joined_lidar, lidar_ok)
+        return Interacted(bev=joined, camera=exchanged, lidar=LidarStream(bev=lidar_bev, ok=lidar.ok), reconstruction=reconstruction)
+
+
+def _entry(own: int, channels: int) -> nn.Module:
+    """Brings a stream to the layers' width; without a bias, so that zeros stay zeros."""
+    return nn.Identity() if own in (0, channels) else nn.Conv2d(own, channels, 1, bias=False)
+
+
+def _chosen(ok: Tensor, maps: Tensor) -> Tensor:
+    """The maps with exact zeros where absent; selected, not multiplied, as 0 * NaN is NaN."""
+    return torch.where(ok.view(*ok.shape, *(1,) * (maps.dim() - ok.dim())), maps, 0.0)

@@ -1,0 +1,204 @@
+"""A network with dual-stream interaction: any subset of sensors, in any order; nothing leaks from what is absent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from fusion.bev.image_depth import DepthBins
+from fusion.bev.lift_splat import SplatConfig
+from fusion.bev.pull import PullConfig
+from fusion.bev.trunk import TrunkConfig
+from fusion.encoders.camera import CameraConfig
+from fusion.encoders.pillars import PillarConfig
+from fusion.encoders.resnet import ResNetConfig
+from fusion.geometry.grid import BevGrid
+from fusion.heads.centre import HeadConfig, HeadOutput
+from fusion.heads.decode import DecodeConfig
+from fusion.interaction.absent import AbsentConfig
+from fusion.interaction.bev_to_image import BevToImageConfig
+from fusion.interaction.deformable import SelfAttentionConfig
+from fusion.interaction.dual import DualStreamConfig
+from fusion.interaction.image_to_bev import ImageToBevConfig
+from fusion.interaction.join import JoinConfig
+from fusion.interaction.polar import PolarConfig
+from fusion.network import BevDuetNet, NetworkConfig, build_network
+from fusion.types import CameraStream, GroundTruth, LidarStream, SensorBatch
+
+GRID = BevGrid(x_range_m=(-12.8, 12.8), y_range_m=(-12.8, 12.8), cell_m=0.8)
+
+
+def dual_config(**changes: object) -> DualStreamConfig:
+    config = DualStreamConfig(
+        channels=8, layers=2, image_self=SelfAttentionConfig(heads=2, points=2), bev_self=SelfAttentionConfig(heads=2, points=2, stride=2),
+        image_to_bev=ImageToBevConfig(heads=2, stride=2), polar=PolarConfig(heads=2, bins=12, stride=2, column_stride=2),
+        bev_to_image=BevToImageConfig(heads=2), join=JoinConfig(kind="cnw"),
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def tiny_config(**changes: object) -> NetworkConfig:
+    config = NetworkConfig(
+        grid=GRID, camera=CameraConfig(backbone=ResNetConfig(width=0.125), channels=6), lidar=PillarConfig(channels=8, out_channels=10),
+        lift=PullConfig(channels=8, depth=DepthBins(count=6)), fuser=dual_config(), trunk=TrunkConfig(channels=(8, 8), blocks=(1, 1), out_channels=8),
+        head=HeadConfig(channels=8, hidden=8), decode=DecodeConfig(max_boxes=20, min_score=0.0, nms="circle"),
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def tiny_net(**changes: object) -> BevDuetNet:
+    """In eval mode, nothing at zero, so that a leak of absent data would show."""
+    torch.manual_seed(0)
+    net = build_network(tiny_config(**changes))
+    for name, value in [*net.named_parameters(), *net.named_buffers()]:
+        if value.is_floating_point() and value.dim() <= 1 and "running_var" not in name:
+            value.data += torch.rand_like(value) - 0.5
+        elif value.dim() > 1 and not value.any():
+            torch.nn.init.normal_(value, std=0.1)
+    return net.eval()
+
+
+def tiny_batch(batch: int = 1, cameras: int = 6) -> SensorBatch:
+    return SensorBatch.example(batch=batch, cameras=cameras, points=300, size_hw=(32, 64))
+
+
+def maps(output: HeadOutput) -> dict[str, Tensor]:
+    return {f.name: getattr(output, f.name) for f in fields(output) if f.name != "depth_logits"}
+
+
+def assert_same(first: HeadOutput, second: HeadOutput, atol: float = 1e-4) -> None:
+    for name, value in maps(first).items():
+        torch.testing.assert_close(value, maps(second)[name], atol=atol, rtol=10 * atol, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.fixture(scope="module")
+def net() -> BevDuetNet:
+    return tiny_net()
+
+
+@torch.no_grad()
+def test_every_subset_is_an_input(net: BevDuetNet) -> None:
+    batch = tiny_batch(cameras=3)
+    before = {f.name: getattr(batch, f.name).clone() for f in fields(batch)}
+    for *cameras, lidar in product([False, True], repeat=4):
+        inputs = net.prepare(batch.drop(cameras=~torch.tensor([cameras]), lidar=~torch.tensor([lidar])))
+        output = net(inputs)
+        assert all(torch.isfinite(value).all() for value in maps(output).values()), (cameras, lidar)
+        assert (len(net.decode(output, net.usable(inputs))[0]) > 0) == (any(cameras) or lidar)
+    assert all(torch.equal(value, getattr(batch, name)) for name, value in before.items())
+
+
+@torch.no_grad()
+def test_order_of_cameras_and_points_is_irrelevant(net: BevDuetNet) -> None:
+    batch, order = tiny_batch(), torch.tensor([3, 0, 5, 1, 4, 2])
+    permuted = replace(batch, images=batch.images[:, order], intrinsics=batch.intrinsics[:, order], cam_T_ego=batch.cam_T_ego[:, order],
+                       points=batch.points.flip(1))
+    assert_same(net(batch), net(permuted))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("lift", ["pull", "splat"])
+def test_absent_sensors_have_no_effect_whatever_they_hold(lift: str) -> None:
+    net = tiny_net(lift=SplatConfig(channels=8, depth_range_m=(1, 11))) if lift == "splat" else tiny_net()
+    batch, camera_ok = tiny_batch(), torch.tensor([[True, False, True, True, False, True]])
+    absent = replace(batch, camera_ok=camera_ok, lidar_ok=torch.tensor([False]))
+    garbage = replace(absent, images=torch.where(camera_ok[..., None, None, None], batch.images, math.nan), points=batch.points + 3.0)
+    assert_same(net(absent), net(garbage), atol=0)
+    kept = camera_ok[0].nonzero().squeeze(1)
+    fewer = replace(absent, images=batch.images[:, kept], intrinsics=batch.intrinsics[:, kept], cam_T_ego=batch.cam_T_ego[:, kept],
+                    camera_ok=camera_ok[:, kept])
+    assert_same(net(absent), net(fewer))  # an absent slot is as good as no slot
+    for other in (replace(batch, camera_ok=camera_ok), replace(batch, lidar_ok=torch.tensor([False]))):
+        assert not torch.allclose(net(batch).heatmap, net(other).heatmap)
+
+
+@torch.no_grad()
+def test_what_no_sensor_gives_is_exactly_zero_and_streams_of_absent_samples_meet_no_arithmetic(net: BevDuetNet) -> None:
+    batch = tiny_batch(batch=3)
+    gone = torch.zeros(3, 6, dtype=torch.bool)
+    gone[1], gone[2], gone[0, 2] = True, True, True
+    inputs = net.prepare(batch.drop(cameras=gone, lidar=torch.tensor([True, False, True])))
+    camera, lidar = net.camera_stream(inputs), net.lidar_stream(inputs)
+    assert camera is not None and lidar is not None
+    clean = net.interact(camera, lidar, inputs)
+    here = camera.ok[:, None, None, None]
+    dirty_camera = CameraStream(perspective=camera.perspective, bev=torch.where(here, camera.bev, math.nan), seen=camera.seen, ok=camera.ok,
+                                depth_logits=camera.depth_logits)
+    dirty = net.interact(dirty_camera, LidarStream(bev=torch.where(lidar.ok[:, None, None, None], lidar.bev, math.nan), ok=lidar.ok), inputs)
+    assert clean.camera is not None and clean.lidar is not None and dirty.camera is not None and dirty.lidar is not None
+    for one, two in ((clean.bev, dirty.bev), (clean.camera.bev, dirty.camera.bev), (clean.lidar.bev, dirty.lidar.bev),
+                     (clean.camera.perspective, dirty.camera.perspective)):
+        assert torch.equal(one, two)
+    assert not clean.camera.perspective[inputs.camera_ok.logical_not()].any() and clean.camera.perspective[inputs.camera_ok].any()
+    assert not clean.lidar.bev[[0, 2]].any() and clean.lidar.bev[1].any()
+    assert not clean.camera.bev[1:].any() and clean.camera.bev[0].any()
+    assert not torch.where(camera.seen > 0, 0.0, clean.camera.bev).any()  # the camera's map knows nothing of cells that no camera sees
+    assert not clean.bev[2].any()
+
+
+@torch.no_grad()
+def test_samples_do_not_mix(net: BevDuetNet) -> None:
+    batch, gone = tiny_batch(batch=2), torch.zeros(2, 6, dtype=torch.bool)
+    gone[1] = True
+    mixed = net(batch.drop(cameras=gone, lidar=torch.tensor([True, False])))
+    alone = net(batch.drop(cameras=torch.ones_like(gone), lidar=torch.tensor([False, False])))
+    torch.testing.assert_close(mixed.heatmap[1], alone.heatmap[1], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("cameras", [0, 1])
+@pytest.mark.parametrize("points", [0, 300])
+def test_few_cameras_and_empty_clouds(net: BevDuetNet, cameras: int, points: int) -> None:
+    batch = SensorBatch.example(cameras=cameras, points=points, size_hw=(32, 64))
+    assert len(net.detect(batch)[0]) > 0
+    assert len(net.detect(batch.drop(cameras=torch.ones(1, cameras, dtype=torch.bool), lidar=torch.tensor([True])))[0]) == 0
+
+
+@pytest.mark.parametrize(("part", "fuser"), [
+    ("camera", dual_config(image_self=None, image_to_bev=None, polar=None, bev_to_image=None)),
+    ("lidar", dual_config(layers=1, image_to_bev=None, polar=None, bev_to_image=None)),
+])
+def test_networks_of_one_sensor(part: str, fuser: DualStreamConfig) -> None:
+    net, batch = tiny_net(**{part: None}, fuser=fuser), tiny_batch()
+    assert len(net.detect(batch)[0]) > 0
+    other = batch.drop(lidar=torch.tensor([True])) if part == "camera" else batch.drop(cameras=torch.ones(1, 6, dtype=torch.bool))
+    assert len(net.detect(other)[0]) == 0
+
+
+@pytest.mark.parametrize("kind", ["concat", "cnw", "ssma"])
+def test_training_reaches_every_parameter(kind: str) -> None:
+    net = tiny_net(fuser=dual_config(layers=2 if kind == "cnw" else 1, join=JoinConfig(kind=kind),  # type: ignore[arg-type]
+                                     absent=AbsentConfig(kind="predict", tokens=4, channels=8, heads=2, hide=0.0))).train()
+    batch = tiny_batch(batch=3).drop(cameras=torch.tensor([[False] * 6, [True] * 6, [False] * 6]), lidar=torch.tensor([True, False, False]))
+    losses = net.loss(batch, [GroundTruth.example()] * 3)
+    assert losses["reconstruction"] == 0 and all(torch.isfinite(value) for value in losses.values())
+    sum(losses.values(), torch.zeros(())).backward()
+    without = [name for name, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+    assert without == []
+    still = [name for name, p in net.named_parameters() if name.startswith("fuser.layers") and not p.grad.any()]
+    # A bias of keys shifts all logits of a softmax alike.
+    assert [name for name in still if not name.endswith("key.bias")] == []
+
+
+def test_nothing_at_all_is_still_trainable() -> None:
+    net = tiny_net().train()
+    empty = tiny_batch(batch=2).drop(cameras=torch.ones(2, 6, dtype=torch.bool), lidar=torch.ones(2, dtype=torch.bool))
+    sum(net.loss(empty, [GroundTruth.example()] * 2).values(), torch.zeros(())).backward()
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+@torch.no_grad()
+def test_no_layers_and_concatenation_join_what_the_encoders_give() -> None:
+    """With nothing in between, the dual fuser is the concatenation."""
+    plain = tiny_net(camera=CameraConfig(backbone=ResNetConfig(width=0.125), channels=8), lidar=PillarConfig(channels=8, out_channels=8),
+                     fuser=dual_config(layers=0, join=JoinConfig(kind="concat")))
+    from fusion.interaction.concat import ConcatConfig
+
+    concat = build_network(replace(plain.config, fuser=ConcatConfig(channels=8))).eval()
+    concat.load_state_dict({name.replace("fuser.join.", "fuser."): value for name, value in plain.state_dict().items()})
+    assert_same(plain(tiny_batch()), concat(tiny_batch()), atol=0)
