@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from fusion.config import from_mapping, load_yaml, to_mapping
 from fusion.errors import UserError
@@ -17,6 +18,9 @@ from fusion.model import ModelConfig, config_names
 from fusion.network import BevDuetNet, build_network
 
 WEIGHTS_DIR = Path(__file__).resolve().parent / "weights"
+
+LISTED = 40
+"""Differences of layout that an error lists before it only counts."""
 
 
 def save_checkpoint(path: Path, network: BevDuetNet, config: ModelConfig, extra: Mapping[str, Any] | None = None, *, half: bool = False) -> None:
@@ -38,7 +42,7 @@ def load_checkpoint(path: Path) -> tuple[BevDuetNet, ModelConfig]:
     """Rebuild the network of a checkpoint, in eval mode.
 
     Raises:
-        UserError: a file is missing or corrupt, or the weights do not belong to the config.
+        UserError: a file is missing or corrupt, or the weights do not belong to the config; it lists the keys and shapes that differ.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; expected a .safetensors file with its .yaml beside it")
@@ -51,14 +55,28 @@ def load_checkpoint(path: Path) -> tuple[BevDuetNet, ModelConfig]:
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable safetensors file ({error}); copy or download it again") from None
     network = build_network(config.network)
-    wanted = network.state_dict()
-    missing, unknown = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
-    wrong = [k for k in wanted if k in state and wanted[k].shape != state[k].shape]
-    if missing or unknown or wrong:
-        raise UserError(f"{path}: weights do not fit {config_path.name}: {len(missing)} missing, {len(unknown)} unknown, "
-                        f"{len(wrong)} of another shape (first: {(missing + unknown + wrong)[0]}); use the .yaml saved with them")
+    differences = layout_differences(network.state_dict(), state)
+    if differences:
+        shown = "".join(f"\n  {line}" for line in differences[:LISTED])
+        more = f"\n  and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
+        raise UserError(f"{path}: weights do not fit {config_path.name}, {len(differences)} tensors differ; use the .yaml saved with them"
+                        f"{shown}{more}")
     network.load_state_dict(state)
     return network.eval(), config
+
+
+def layout_differences(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+    """A line for every key that is missing in `state`, unknown to `wanted`, or of another shape; shapes are spelt out."""
+    lines = []
+    for key in sorted({*wanted, *state}):
+        expected, got = (tuple(side[key].shape) if key in side else None for side in (wanted, state))
+        if got is None:
+            lines.append(f"{key}: expected {expected}, missing")
+        elif expected is None:
+            lines.append(f"{key}: unknown, got {got}")
+        elif expected != got:
+            lines.append(f"{key}: expected {expected}, got {got}")
+    return lines
 
 
 def shipped_models() -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from fusion.checkpoint import load_checkpoint, resolve_model, save_checkpoint
+from fusion.checkpoint import layout_differences, load_checkpoint, resolve_model, save_checkpoint
 from fusion.errors import UserError
 from fusion.model import ModelConfig, load_model_config
 from fusion.network import build_network
@@ -67,6 +67,27 @@ def test_weights_of_another_config_are_refused(saved: tuple[Path, ModelConfig], 
     other.with_suffix(".yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(UserError, match="weights do not fit other.yaml"):
         load_checkpoint(other)
+
+
+def test_weights_of_another_layout_list_the_keys_and_shapes_that_differ(saved: tuple[Path, ModelConfig], tmp_path: Path) -> None:
+    source, _ = saved
+    other = tmp_path / "dual.safetensors"
+    other.write_bytes(source.read_bytes())
+    document = yaml.safe_load(source.with_suffix(".yaml").read_text())
+    network = document["model"]["network"]
+    network["fuser"] = {"kind": "dual_stream", "layers": 0, "join": {"kind": "cnw"}}
+    network["trunk"]["out_channels"] = 32
+    other.with_suffix(".yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(UserError) as error:
+        load_checkpoint(other)
+    for line in ("fuser.join.logits: expected (2, 48), missing", "fuser.mix.0.weight: unknown, got (48, 99, 1, 1)",
+                 "trunk.lateral.0.0.weight: expected (32, 48, 1, 1), got (48, 48, 1, 1)", "use the .yaml saved with them"):
+        assert line in str(error.value)
+
+
+def test_differences_by_hand() -> None:
+    lines = layout_differences({f"a{i}": torch.zeros(i) for i in range(3)}, {"a1": torch.zeros(1), "b": torch.zeros(2, 2)})
+    assert lines == ["a0: expected (0,), missing", "a2: expected (2,), missing", "b: unknown, got (2, 2)"]
 
 
 def test_unknown_names_say_what_exists() -> None:
