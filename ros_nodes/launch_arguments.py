@@ -99,12 +99,16 @@ def show_help(parser: argparse.ArgumentParser) -> None:
     for name, module in PARAMETER_MODULES.items():
         print(f"\nparameters of {name} (--param {name}.NAME=VALUE):")
         try:
-            parameters: Mapping[str, tuple[Any, str]] = importlib.import_module(module).PARAMETERS
+            found = importlib.import_module(module)
+            parameters: Mapping[str, tuple[Any, str]] = found.PARAMETERS
         except (ImportError, AttributeError) as error:
             print(f"  not known here: {error}")
             continue
         for key, (default, text) in parameters.items():
             print(f"  {key:<22} {text} (default: {_yaml(default)})")
+        for kind in ("CAMERA_KEYS", "LIDAR_KEYS"):
+            if hasattr(found, kind):
+                print(f"  sensors.NAME.KEY       of a {kind.split('_')[0].lower()}: {', '.join(getattr(found, kind))}")
     print(EXAMPLES)
 
 
@@ -136,4 +140,6 @@ def _command(name: str, values: Mapping[str, str], params_files: Sequence[Path])
 def _yaml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
     return repr(value) if value == "" else str(value)
