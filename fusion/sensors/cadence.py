@@ -135,6 +135,10 @@ class Cadences:
         self._heard_ns = now_ns
         self._of[name].note(stamp_ns, now_ns)
 
+    def wake(self) -> None:
+        """Count all silence from the next reading on."""
+        self._heard_ns = None
+
     def patience_ns(self, name: str) -> int:
         """How long this sensor may give nothing without being silent."""
         return max(self._patience_ns, int(SILENT_PERIODS * (self._of[name].period_ns or 0)))

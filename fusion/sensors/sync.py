@@ -177,6 +177,7 @@ class Collector(Generic[T]):
         if not everywhere:
             self._jumped.add(name)
             return
+        self._cadences.wake()
         self._jumped.clear()
         self._pending.clear()
         self._closed_ns = None

@@ -242,18 +242,20 @@ def test_a_flood_at_three_times_the_rate_is_bounded() -> None:
     assert max(kept) <= 4 * 7
     assert run.stamps == sorted({stamp for _, name, stamp in flood if name == LIDAR})
     assert all(counts[Offer.DUPLICATE] == counts[Offer.TAKEN] // 3 for counts in run.collector.counts().values())
-    # Nobody asks for bundles: still bounded.
-    collector: Collector[int] = Collector(config())
-    for stamp in range(1000):
-        for name in (LIDAR, "CAM_BACK"):
-            collector.offer(name, stamp * MS, stamp * MS, stamp)
-    assert sum(map(len, collector._kept.values())) + len(collector._pending) <= 30
-    assert collector.counts()[LIDAR][Offer.SUPERSEDED] == 990
+    # Nobody asks for bundles, or there is no reference: still bounded.
+    for names in ((LIDAR, "CAM_BACK"), ("CAM_BACK",)):
+        collector: Collector[int] = Collector(config())
+        for stamp in range(1000):
+            for name in names:
+                collector.offer(name, stamp * MS, stamp * MS, stamp)
+        assert sum(map(len, collector._kept.values())) + len(collector._pending) <= 30
+        assert collector.counts()[names[0]][Offer.SUPERSEDED] == 990
 
 
 def test_bag_loop_and_clock_jumps_reset_cleanly() -> None:
-    first, again = drive(21_000, 18_000), drive(2000)
-    for clock_jumps in (False, True):  # a bag with `/clock`, or the same played on the wall clock
+    first, second = drive(21_000, 18_000), drive(2000)
+    sweep_first = sorted((arrival + 45 * (name != LIDAR), name, stamp) for arrival, name, stamp in second)
+    for clock_jumps, again in ((True, second), (False, second), (False, sweep_first)):  # a bag with `/clock`, or played on the wall clock
         shift = 0 if clock_jumps else 21_100
         run = Run([*first, *((arrival + shift, name, stamp) for arrival, name, stamp in again)])
         jump = run.stamps.index(0)
@@ -273,11 +275,29 @@ def test_one_camera_that_jumps_does_not_disturb_the_others() -> None:
     assert run.collector.counts()["CAM_BACK"][Offer.JUMP] >= 5
 
 
-def test_a_lidar_that_comes_back_on_another_clock_starts_anew() -> None:
+@pytest.mark.parametrize("lost_from_ms", [0, 1000])
+def test_a_lidar_that_comes_on_another_clock_starts_anew(lost_from_ms: int) -> None:
     messages = [(arrival, name, stamp - 50_000 * (name == LIDAR and arrival > 2000)) for arrival, name, stamp
-                in change(drive(3000), LIDAR, None, 1000, 2000)]
+                in change(drive(3000), LIDAR, None, lost_from_ms, 2000)]
     run = Run(messages)
     assert [bundle.stamp_ns // MS for _, bundle in run.out if bundle.reference == LIDAR][-20:] == list(range(-48_000, -47_000, 50))
+
+
+def test_a_returning_lidar_answers_for_its_instant_alone() -> None:
+    """The bundle that a camera opened is still waiting for the other camera when the sweep comes."""
+    collector: Collector[str] = Collector(config(sensors=("A", "B", LIDAR)))
+    for stamp in (0, 80, 160, 240, 320):
+        for name in ("A", "B"):
+            collector.offer(name, stamp * MS, (stamp + 8) * MS, name)
+    first = collector.due(330 * MS)
+    assert first is not None and (first.reference, first.stamp_ns) == ("A", 320 * MS)
+    collector.offer("A", 400 * MS, 408 * MS, "A")
+    assert collector.due(408 * MS) is None
+    collector.offer(LIDAR, 402 * MS, 410 * MS, LIDAR)
+    collector.offer("B", 400 * MS, 411 * MS, "B")
+    bundle = collector.due(411 * MS)
+    assert bundle is not None and (bundle.reference, bundle.missing) == (LIDAR, ())
+    assert collector.due(1000 * MS) is None
 
 
 def test_out_of_order_readings_are_late() -> None:
