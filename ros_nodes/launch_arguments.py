@@ -38,7 +38,7 @@ REPLAYED: Mapping[str, Mapping[str, str]] = {
     "player_node": {"clock": "true"}, "fusion_node": {"use_sim_time": "true"}, "tracker_node": {"use_sim_time": "true"}}
 """A replay has the clock of its recording."""
 
-PARAMETER_MODULES = {"fusion_node": "ros_nodes.parameters", "player_node": "ros_nodes.player_settings", "tracker_node": "ros_nodes.tracker_node"}
+PARAMETER_MODULES = {"fusion_node": "ros_nodes.parameters", "player_node": "ros_nodes.player_settings", "tracker_node": "ros_nodes.tracker_settings"}
 """Where each node keeps PARAMETERS: name -> (default, description)."""
 
 
