@@ -1,4 +1,4 @@
-"""Everything that turns messages into NumPy and back; nothing else in `ros_nodes` takes a message apart or builds one.
+"""Everything that turns messages into NumPy and back. Only the player's faults, which break messages on purpose, reach into them elsewhere.
 
 Messages are read by attribute and written through a factory (`Make`), so that rclpy's and rosbags' classes both work. rclpy is not imported.
 """

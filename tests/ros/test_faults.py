@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from fusion.errors import BadSensorData, UserError
 from ros_nodes import conversion as c
 from ros_nodes.faults import FAULTS, Fault, load_faults, parse_fault
-from ros_nodes.player_codec import restamped, rosbags_codec, stamp_of
+from ros_nodes.player_codec import Codec, rclpy_codec, restamped, rosbags_codec, stamp_of
 from ros_nodes.player_events import Event
 from ros_nodes.player_script import FaultScript
 from ros_nodes.player_topics import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE, TF
@@ -103,9 +104,9 @@ def stream(kind: str = COMPRESSED, count: int = 4) -> list[Event]:
     return events
 
 
-def run(faults: Iterable[dict[str, Any]], events: list[Event]) -> list[Event]:
-    """Events after a script; always in order, with the clock never behind what is sent."""
-    script = FaultScript([parse_fault(record, SENSORS, "test") for record in faults], CODEC)
+def run(faults: Iterable[dict[str, Any]], events: list[Event], codec: Codec = CODEC) -> list[Event]:
+    """Events after a script, always in order."""
+    script = FaultScript([parse_fault(record, SENSORS, "test") for record in faults], codec)
     result = list(script.apply(events))
     assert all(before.play_ns <= after.play_ns for before, after in pairwise(result))
     return result
@@ -252,3 +253,22 @@ def test_stamps_are_changed_in_place() -> None:
     assert CODEC.decode(COMPRESSED, restamped(data, 7 * S + 9)).header.stamp.nanosec == 9
     assert stamp_of(restamped(data, -5)) == -5
     assert restamped(restamped(data, 1), stamp_of(data)) == data
+
+
+EVERY_FAULT: list[dict[str, Any]] = [
+    {"fault": "corrupt"}, {"fault": "corrupt", "mode": "noise"}, {"fault": "wrong_size"}, {"fault": "wrong_encoding"}, {"fault": "flood"},
+    {"fault": "freeze"}, {"fault": "drop"}, {"fault": "no_info"}, {"fault": "delay", "ms": 30}, {"fault": "decalibrate", "yaw_deg": 3},
+    {"fault": "tf_missing", "sensor": "CAM_FRONT"}, {"fault": "tf_delay", "ms": 30}, {"fault": "clock_back", "seconds": 2}]
+
+
+@pytest.mark.parametrize("kind", [COMPRESSED, IMAGE])
+def test_rclpy_writes_the_same_messages(kind: str) -> None:
+    """What is tested here with rosbags holds for the node, which uses rclpy's own messages."""
+    pytest.importorskip("rclpy", reason="rclpy is not installed")
+    assert {fault["fault"] for fault in EVERY_FAULT} == set(FAULTS)
+    events = stream(kind, count=2)
+    for fault in EVERY_FAULT:
+        record = {**({} if fault["fault"] in ("tf_delay", "clock_back") else {"sensor": "all"}), **fault}
+        by_rclpy, by_rosbags = ([replace(e, data=CODEC.encode(e.kind, CODEC.decode(e.kind, e.data))) for e in run([record], events, codec)]
+                                for codec in (rclpy_codec(), CODEC))  # written anew, as padding may hold anything
+        assert by_rclpy == by_rosbags, fault
