@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -43,10 +44,13 @@ class FusionNode(LifecycleNode):
     """Subscribes while active, follows transforms while configured, reports always. Its callbacks never raise."""
 
     def __init__(self, name: str = "fusion_node") -> None:
-        super().__init__(name, allow_undeclared_parameters=True, automatically_declare_parameters_from_overrides=True)
+        super().__init__(name, allow_undeclared_parameters=True)
         descriptor = message_class("rcl_interfaces/msg/ParameterDescriptor")
-        for key, (default, description) in PARAMETERS.items():
+        # Every name that was given is declared, so that a mistyped one is seen; rclpy's own way to do so dies of an empty list.
+        given: Mapping[str, Any] = self._parameter_overrides
+        for key in {**PARAMETERS, **given}:
             if not self.has_parameter(key):
+                default, description = PARAMETERS.get(key, (None, ""))
                 self.declare_parameter(key, default, descriptor(description=description, dynamic_typing=True))
         self._status = NodeStatus()
         self._config: FusionNodeConfig | None = None
@@ -84,7 +88,7 @@ class FusionNode(LifecycleNode):
             reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             self._status.fault = reason
             self.get_logger().error(f"not configured: {reason}" + ("" if isinstance(error, UserError) else f"\n{traceback.format_exc()}"))
-            self._report(now=True)
+            self._guarded(self._report)(True)
             return TransitionCallbackReturn.FAILURE
         if not self._publisher.sends_detections:
             note = f"{DETECTION_TYPE.partition('/')[0]} is not installed: ~/detections is not published, markers and sensors are"
@@ -95,9 +99,14 @@ class FusionNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the sensors and start inference."""
         assert self._config is not None and self._perceiver is not None
-        self._pipeline = FusionPipeline(self._config, *self._perceiver, self._tree, self._calibrations, on_answer=self._on_answer,
-                                        on_error=self._on_inference_error)
-        self._subscribe(self._config)
+        try:
+            self._pipeline = FusionPipeline(self._config, *self._perceiver, self._tree, self._calibrations, on_answer=self._on_answer,
+                                            on_error=self._on_inference_error)
+            self._subscribe(self._config)
+        except Exception as error:  # rclpy would swallow it
+            self._stop()
+            self.get_logger().error(f"not activated: {type(error).__name__}: {error}\n{traceback.format_exc()}")
+            return TransitionCallbackReturn.FAILURE
         self._poll_timer.reset()
         gc.collect()
         gc.freeze()  # a collection over the network's many objects would hold an answer up for a tenth of a second
@@ -125,7 +134,7 @@ class FusionNode(LifecycleNode):
 
     def _entered(self, state: str) -> TransitionCallbackReturn:
         self._status.state = state
-        self._report(now=True)
+        self._guarded(self._report)(True)
         return TransitionCallbackReturn.SUCCESS
 
     def _stop(self) -> None:
@@ -232,7 +241,7 @@ class FusionNode(LifecycleNode):
 
     # Diagnostics
 
-    def _report(self, *, now: bool = False) -> None:
+    def _report(self, now: bool = False) -> None:
         """Publish the status of the sensors and the node every second, and when something changed."""
         reports = {} if self._pipeline is None else self._pipeline.report(self._now_ns())
         states = tuple((name, report.state) for name, report in reports.items())
@@ -250,6 +259,7 @@ class FusionNode(LifecycleNode):
 
 def run(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
+    sys.setswitchinterval(1e-3)  # messages are taken while inference runs: neither thread may hold the other up for 5 ms
     rclpy.init(args=args)
     node = FusionNode()
     executor = SingleThreadedExecutor()

@@ -238,8 +238,10 @@ def _names(top: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _value(top: Mapping[str, Any], key: str) -> Any:
-    value = top.get(key)
-    return PARAMETERS[key][0] if value is None else value
+    """A value as given, or its default; ROS hands an empty list on as nothing."""
+    default = PARAMETERS[key][0]
+    value = top.get(key, default)
+    return [] if value is None and isinstance(default, list) else value
 
 
 def _threads(value: Any) -> int:

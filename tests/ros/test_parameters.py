@@ -41,6 +41,7 @@ def test_values_given_are_taken() -> None:
 def test_a_rig_without_lidar_follows_its_first_camera() -> None:
     assert read_config({"cameras": ["FRONT"], "lidars": [""]}).reference_sensor == "FRONT"
     assert read_config({"cameras": [], "lidars": ["TOP"]}).sensors == ("TOP",)
+    assert read_config({"cameras": None, "lidars": ["TOP"]}).sensors == ("TOP",)  # how ROS hands on `cameras:=[]`
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -74,6 +75,7 @@ def test_a_rig_without_lidar_follows_its_first_camera() -> None:
     ({"threads": -1}, ["threads", "-1"]),
     ({"reliable": "yes"}, ["reliable", "true or false"]),
     ({"model": " "}, ["model", "not empty"]),
+    ({"deadline_ms": None}, ["deadline_ms", "None"]),
     ({"fixed_frame": "base_link"}, ["fixed_frame", "base_frame too"]),
 ])
 def test_the_impossible_is_refused_by_name(change: dict[str, Any], words: list[str]) -> None:

@@ -1,0 +1,34 @@
+"""What the fusion node says of itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from ros_nodes.diagnostics import ERROR, OK, SHOWN_S, WARN, NodeStatus
+
+pytestmark = pytest.mark.usefixtures("needs_ros")
+
+
+@pytest.mark.parametrize(("status", "level", "words"), [
+    ({"state": "active"}, OK, "active"),
+    ({"fault": "model: no such file"}, ERROR, "not configured: model: no such file"),
+    ({"motion": "'odom' is not on /tf"}, WARN, "sensors are taken as simultaneous: 'odom' is not on /tf"),
+    ({"last_error": "inference failed at stamp 1.5", "failed_s": 0.0}, ERROR, "inference failed at stamp 1.5"),
+    ({"last_error": "inference failed at stamp 1.5", "failed_s": -SHOWN_S}, OK, "unconfigured"),
+])
+def test_the_worst_comes_first(status: dict[str, Any], level: int, words: str) -> None:
+    if "failed_s" in status:
+        status = {**status, "failed_s": time.monotonic() + status["failed_s"]}
+    message = NodeStatus(**status).message("fusion_node", None)
+    assert (message.name, message.level, message.message) == ("fusion_node: node", bytes([level]), words)
+
+
+def test_counts_and_notes_are_values() -> None:
+    status = NodeStatus(answers=7, errors=2, last_error="inference failed at stamp 1.5", notes=("vision_msgs is not installed",),
+                        stages_ms={"network": 70.0})
+    values = {value.key: value.value for value in status.message("fusion_node", None).values}
+    assert values["answers"] == "7" and values["inference_errors"] == "2" and values["network_ms"] == "70"
+    assert values["last_error"] == "inference failed at stamp 1.5" and values["note_0"] == "vision_msgs is not installed"
