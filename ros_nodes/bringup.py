@@ -19,6 +19,7 @@ from ros_nodes.environment import prepare, ros_available
 from ros_nodes.launch_arguments import BRINGUPS, SHORTCUTS, NodePlan, plan, show_help
 
 FINISHED_TOPIC = "/player_node/finished"
+LAST_ANSWERS_S = 2.0  # what the player sent last is still being worked on when it finishes
 
 
 class _Stop(Exception):
@@ -123,9 +124,6 @@ def _watch(client: Any, replay: bool, show: Callable[[str, str], None]) -> None:
     while not over or time.monotonic() < over[0] + LAST_ANSWERS_S:
         client.spin()
     show("launch", "the replay is over")
-
-
-LAST_ANSWERS_S = 2.0  # what the player sent last is still being worked on when it finishes
 
 
 def _check(group: Any, stop: threading.Event) -> None:
