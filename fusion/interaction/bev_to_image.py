@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import completed_depth_m, lidar_depth_m
 from fusion.interaction.deformable import deformable_attention, ring
 from fusion.interaction.geometry import Rig, pixel_rays
-from fusion.interaction.operations import Position, centres, masked_softmax, precise, to_maps, to_tokens
+from fusion.interaction.operations import Position, centres, coarsened, masked_softmax, precise, to_maps, to_tokens
 from fusion.types import SensorBatch
 
 
@@ -23,12 +24,14 @@ class BevToImageConfig:
         heads: attention heads.
         depths: places along a pixel's ray: even quantiles of its predicted depth. Where the LiDAR knows the depth, all are there.
         points: positions looked at around each place, per head.
+        stride: BEV cells per cell of the map that is looked at, along an edge.
         completion_levels: the LiDAR's depth is spread to pixels without a return, in blocks of up to 2 ** levels (`completed_depth_m`).
     """
 
     heads: int = 4
     depths: int = 3
     points: int = 2
+    stride: Literal[1, 2, 4] = 1
     completion_levels: int = 2
 
     def __post_init__(self) -> None:
@@ -119,14 +122,14 @@ class BevToImage(nn.Module):
                                    .expand(-1, config.points, 2).reshape(-1))  # the first position is the place itself
 
     def places(self, depth_logits: Tensor, where: PixelRays) -> tuple[Tensor, Tensor]:
-        """`(B, N * h * w, depths, 2)` positions in the BEV map and `(B, N * h * w, depths)` bool: on the map, of a present camera."""
+        """`(B, depths, N * h * w, 2)` positions in the BEV map and `(B, depths, N * h * w)` bool: on the map, of a present camera."""
         with torch.no_grad():
             depth_m = depth_quantiles_m(depth_logits, where.bin_edges_m, self.config.quantiles)
             depth_m = torch.where(where.lidar_known[:, :, None], where.lidar_depth_m[:, :, None], depth_m)
             at = where.origin[:, :, None, None, None] + where.slope[:, :, None] * depth_m[..., None]  # (B, N, depths, h, w, 2)
             ok = (at.abs() <= 1).all(-1) & where.camera_ok[:, :, None, None, None]
             at = torch.where(ok[..., None], at, 0.0)
-            return at.permute(0, 1, 3, 4, 2, 5).flatten(1, 3), ok.permute(0, 1, 3, 4, 2).flatten(1, 3)
+            return at.transpose(1, 2).flatten(2, 4), ok.transpose(1, 2).flatten(2, 4)
 
     def forward(self, perspective: Tensor, bev: Tensor, depth_logits: Tensor, where: PixelRays) -> Tensor:
         """`(B, N, C, h, w)` images, `(B, C, X, Y)` cells, `(B, N, bins, h, w)` -> `(B, N, C, h, w)` to add; zero where a pixel lies nowhere."""
@@ -135,13 +138,15 @@ class BevToImage(nn.Module):
             return torch.zeros_like(perspective)
         heads, depths, points = self.config.heads, self.config.depths, self.config.points
         places, ok = self.places(depth_logits, where)
-        value = to_maps(self.value(self.norm_bev(to_tokens(bev))), (bev.shape[-2], bev.shape[-1]))
+        coarse = coarsened(bev, self.config.stride)
+        value = to_maps(self.value(self.norm_bev(to_tokens(coarse))), (coarse.shape[-2], coarse.shape[-1]))
         query = self.norm_image(to_tokens(perspective.flatten(0, 1))) + self.position(centres((h, w), perspective))
         query = query.view(batch, cameras * h * w, channels)
-        ok = ok[:, :, None, :, None].expand(-1, -1, heads, -1, points).flatten(3)
-        weights = masked_softmax(torch.unflatten(self.weight(query), -1, (heads, depths * points)), ok, dim=-1)
-        cell = torch.tensor([2 / bev.shape[-1], 2 / bev.shape[-2]], dtype=places.dtype, device=bev.device)
-        offsets = torch.unflatten(self.offset(query), -1, (heads, depths, points, 2)) * cell
-        coords = (places[:, :, None, :, None] + offsets).flatten(3, 4)
-        added: Tensor = self.out(deformable_attention([value], coords[:, :, :, None], weights[:, :, :, None]))
+        weights = torch.unflatten(self.weight(query).transpose(1, 2), 1, (heads, depths * points))
+        ok = ok[:, None, :, None].expand(-1, heads, -1, points, -1).flatten(2, 3)
+        weights = torch.unflatten(masked_softmax(weights, ok, dim=2), 2, (1, depths * points))
+        cell = torch.tensor([2 / coarse.shape[-1], 2 / coarse.shape[-2]], dtype=places.dtype, device=bev.device)
+        offsets = torch.unflatten(self.offset(query), -1, (heads, depths, points, 2)).permute(0, 2, 3, 4, 1, 5) * cell
+        coords = (places[:, None, :, None] + offsets).flatten(2, 3)[:, :, None]  # (B, heads, 1, depths * points, Q, 2)
+        added: Tensor = self.out(deformable_attention([value], coords, weights).transpose(1, 2))
         return added.view(batch, cameras, h, w, channels).permute(0, 1, 4, 2, 3)

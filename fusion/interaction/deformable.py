@@ -40,24 +40,25 @@ class SelfAttentionConfig:
 def deformable_attention(values: Sequence[Tensor], coords: Tensor, weights: Tensor) -> Tensor:
     """Weighted sums of samples; heads are folded into the batch, so that one 4-D `grid_sample` per level does it.
 
+    Queries are last in memory, along which every step then runs.
+
     Args:
         values: a map `(B, heads * c, H_l, W_l)` per level; zero outside.
-        coords: `(B, Q, heads, levels, points, 2)` positions as `sample` takes them.
-        weights: `(B, Q, heads, levels, points)`.
+        coords: `(B, heads, levels, points, Q, 2)` positions as `sample` takes them.
+        weights: `(B, heads, levels, points, Q)`.
 
     Returns:
-        `(B, Q, heads * c)` in the dtype of the values.
+        `(B, heads * c, Q)` in the dtype of the values.
     """
-    batch, queries, heads, _, points = weights.shape
+    heads = weights.shape[1]
     total: Tensor | None = None
     for level, value in enumerate(values):
         folded = torch.unflatten(value, 1, (heads, -1)).flatten(0, 1)
-        where = coords[:, :, :, level].transpose(1, 2).reshape(batch * heads, queries, points, 2)
-        weight = weights[:, :, :, level].transpose(1, 2).reshape(batch * heads, 1, queries, points)
-        part = (sample(folded, where) * weight.to(value.dtype)).sum(-1)  # (B * heads, c, Q)
+        weight = weights[:, :, level].flatten(0, 1)[:, None].to(value.dtype)  # (B * heads, 1, points, Q)
+        part = (sample(folded, coords[:, :, level].flatten(0, 1)) * weight).sum(2)  # (B * heads, c, Q)
         total = part if total is None else total + part
     assert total is not None
-    return total.view(batch, -1, queries).transpose(1, 2)
+    return total.view(len(weights), -1, total.shape[-1])
 
 
 def ring(heads: int, groups: int, points: int) -> Tensor:
@@ -100,11 +101,13 @@ class DeformableSelfAttention(nn.Module):
             pyramid.append(halved(pyramid[-1]))
         place = centres(shape, maps)
         query = normed + self.position(place)
-        choices = (len(maps), shape[0] * shape[1], self.config.heads, self.config.levels, self.config.points)
-        weights = masked_softmax(self.weight(query).view(*choices[:3], -1), None, dim=-1).view(choices)
+        heads, levels, points = self.config.heads, self.config.levels, self.config.points
+        weights = torch.unflatten(self.weight(query).transpose(1, 2), 1, (heads, levels * points))
+        weights = torch.unflatten(masked_softmax(weights, None, dim=2), 2, (levels, points))
         cell = torch.tensor([[2 / m.shape[-1], 2 / m.shape[-2]] for m in pyramid], dtype=place.dtype, device=maps.device)
-        coords = place[:, None, None, None] + self.offset(query).view(*choices, 2) * cell[:, None]
-        added = self.out(deformable_attention(pyramid, coords, weights))
+        offsets = torch.unflatten(self.offset(query), -1, (heads, levels, points, 2)).permute(0, 2, 3, 4, 1, 5)  # (M, heads, levels, points, Q, 2)
+        coords = place + offsets * cell[:, None, None]
+        added = self.out(deformable_attention(pyramid, coords, weights).transpose(1, 2))
         added = added + self.feed(tokens + added)
         looked: Tensor = maps + resized(to_maps(added, shape), size)
         return looked

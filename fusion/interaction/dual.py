@@ -54,7 +54,7 @@ class DualStreamConfig:
     bev_self: SelfAttentionConfig | None = field(default_factory=lambda: SelfAttentionConfig(stride=2))
     image_to_bev: ImageToBevConfig | None = field(default_factory=lambda: ImageToBevConfig(stride=2))
     polar: PolarConfig | None = field(default_factory=lambda: PolarConfig(stride=2))
-    bev_to_image: BevToImageConfig | None = field(default_factory=BevToImageConfig)
+    bev_to_image: BevToImageConfig | None = field(default_factory=lambda: BevToImageConfig(stride=2))
     join: JoinConfig = field(default_factory=JoinConfig)
     absent: AbsentConfig | None = None
     scale: float = 1.0

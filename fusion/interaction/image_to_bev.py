@@ -68,7 +68,10 @@ def cell_views(rig: Rig, batch: SensorBatch, grid: BevGrid, config: ImageToBevCo
 
 
 class ImageToBev(nn.Module):
-    """Query: the cell. Keys and values: its samples. The logit of a sample also depends on its height (a learned bias per head)."""
+    """Query: the cell. Keys and values: its samples. The logit of a sample also depends on its height (a learned bias per head).
+
+    Samples that are not valid get exactly no weight; images of absent cameras must be zero, as in a `CameraStream`.
+    """
 
     def __init__(self, config: ImageToBevConfig, channels: int) -> None:
         super().__init__()
@@ -104,9 +107,8 @@ class ImageToBev(nn.Module):
         return resized(added, size)
 
     def _samples(self, maps: Tensor, where: CellViews, view: int) -> Tensor:
-        """`(B, heads, c, Z, P)`, zero where not valid, so that what lies there meets no arithmetic."""
-        sampled = torch.where(where.ok[:, None, view], sample(maps, where.coords[:, view], "border"), 0.0)
-        return torch.unflatten(sampled, 1, (self.config.heads, -1))
+        """`(B, heads, c, Z, P)`; something finite where not valid, as absent images are zero."""
+        return torch.unflatten(sample(maps, where.coords[:, view], "border"), 1, (self.config.heads, -1))
 
     def _look(self, keys: Tensor, where: CellViews, view: int, query: Tensor) -> Tensor:
         """`(B, heads, Z, P)` logits of one view."""

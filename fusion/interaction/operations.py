@@ -79,7 +79,10 @@ def coarsened(maps: Tensor, stride: int) -> Tensor:
 
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Maps brought to `size` over the same extent."""
-    return maps if (maps.shape[-2], maps.shape[-1]) == size else F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    if (maps.shape[-2], maps.shape[-1]) == size:
+        return maps
+    # Maps made of tokens have their channels last in memory; on them the result would be laid out anew, at its larger size.
+    return F.interpolate(maps.contiguous(), size=size, mode="bilinear", align_corners=False)
 
 
 def centres(size: tuple[int, int], like: Tensor) -> Tensor:

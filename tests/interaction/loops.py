@@ -274,7 +274,7 @@ def bev_to_image(module: BevToImage, perspective: Tensor, bev: Tensor, logits: T
     (height, width), (h, w), channels = batch.images.shape[-2:], perspective.shape[-2:], perspective.shape[2]
     size, answers = channels // config.heads, []
     for b in range(len(bev)):
-        value = by_pixel(module.value, by_pixel(module.norm_bev, bev[b]))
+        value = by_pixel(module.value, by_pixel(module.norm_bev, coarse(bev[b], config.stride)))
         for n in range(perspective.shape[1]):
             if not batch.camera_ok[b, n]:
                 answers.append(answer[b, n])
@@ -294,7 +294,8 @@ def bev_to_image(module: BevToImage, perspective: Tensor, bev: Tensor, logits: T
                         depth = predicted if measured[i][j] is None else measured[i][j]
                         x, y = (camera_centre(batch, b, n) + depth * ray)[:2].tolist()
                         if grid.x_range_m[0] <= x <= grid.x_range_m[1] and grid.y_range_m[0] <= y <= grid.y_range_m[1]:
-                            places.append((k, (y - grid.y_range_m[0]) / grid.cell_m - 0.5, (x - grid.x_range_m[0]) / grid.cell_m - 0.5))
+                            cell_m = grid.cell_m * config.stride
+                            places.append((k, (y - grid.y_range_m[0]) / cell_m - 0.5, (x - grid.x_range_m[0]) / cell_m - 0.5))
                     sources.append(0 if not places else 1 if measured[i][j] is None else 2)
                     heads = []
                     for head in range(config.heads):

@@ -56,9 +56,9 @@ def test_polar_attention(cameras: int, views: int | None, stride: int, columns: 
     torch.testing.assert_close(module.float()(bev.float(), perspective.float(), single).double(), slow, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("cameras", "depths"), [(1, 1), (3, 3), (7, 2)])
-def test_bev_to_image(cameras: int, depths: int) -> None:
-    config = BevToImageConfig(heads=2, depths=depths, points=2, completion_levels=1)
+@pytest.mark.parametrize(("cameras", "depths", "stride"), [(1, 1, 1), (3, 3, 2), (7, 2, 1)])
+def test_bev_to_image(cameras: int, depths: int, stride: int) -> None:
+    config = BevToImageConfig(heads=2, depths=depths, points=2, stride=stride, completion_levels=1)  # type: ignore[arg-type]
     module, batch = stirred(BevToImage(config, CHANNELS)), random_batch(cameras, seed=20 + cameras, points=24)
     batch = replace(batch, lidar_ok=torch.tensor([True, cameras == 3]))
     perspective, bev, logits = streams(batch, CHANNELS)
