@@ -1,0 +1,41 @@
+"""How the cameras of a batch look at the ego frame: what the query decoder needs of the calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fusion.types.checks import check_dtype, check_shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewGeometry:
+    """Projections of a batch, computed on the host.
+
+    Attributes:
+        image_T_ego: `(B, N, 3, 4)` float32, metres in the ego frame -> pixels times depth, pixel centres at integers.
+        image_hw: height and width of the (padded) images, pixels.
+        camera_ok: `(B, N)` bool; what an absent camera's matrix holds has no effect.
+    """
+
+    image_T_ego: Tensor
+    image_hw: tuple[int, int]
+    camera_ok: Tensor
+
+    def __post_init__(self) -> None:
+        dims: dict[str, int] = {}
+        check_shape("image_T_ego", self.image_T_ego, ("B", "N", 3, 4), dims)
+        check_dtype("image_T_ego", self.image_T_ego, torch.float32)
+        check_shape("camera_ok", self.camera_ok, ("B", "N"), dims)
+        check_dtype("camera_ok", self.camera_ok, torch.bool)
+
+
+@torch.no_grad()
+def view_geometry(intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int]) -> ViewGeometry:
+    """Projections from a `SensorBatch`'s fields `intrinsics` `(B, N, 3, 3)`, `cam_T_ego` `(B, N, 4, 4)` and `camera_ok` `(B, N)`."""
+    # In double precision, by which mixed precision keeps its hands off the product.
+    image_T_ego = (intrinsics.double() @ cam_T_ego.double()[:, :, :3]).float()
+    image_T_ego = torch.where(camera_ok[:, :, None, None], image_T_ego, 0.0)
+    return ViewGeometry(image_T_ego=image_T_ego, image_hw=image_hw, camera_ok=camera_ok)
