@@ -85,15 +85,20 @@ class PlainExchange(nn.Module):
         return self.to_image(pixels, cells, cells, need_weights=True)[0], self.to_bev(cells, pixels, pixels, need_weights=True)[0]
 
 
-def made(size: Size, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor, Meeting]:
-    """Random streams of a ring of cameras and 30,000 points."""
-    torch.manual_seed(0)
-    h, w = size.feature_hw
+def host(size: Size) -> tuple[BevGrid, Callable[[], Meeting]]:
+    """The grid, and the host's part for a ring of cameras and 30,000 points."""
     half_m = size.cells * size.cell_m / 2
     grid = BevGrid(x_range_m=(-half_m, half_m), y_range_m=(-half_m, half_m), cell_m=size.cell_m)
-    batch = SensorBatch.example(cameras=size.cameras, points=30000, size_hw=(8 * h, 8 * w))
+    batch = SensorBatch.example(cameras=size.cameras, points=30000, size_hw=(8 * size.feature_hw[0], 8 * size.feature_hw[1]))
     edges = torch.linspace(1, 61, 25).expand(1, size.cameras, -1)
-    where = meeting_of(size.layer, batch, grid, size.feature_hw, edges)
+    return grid, lambda: meeting_of(size.layer, batch, grid, size.feature_hw, edges)
+
+
+def made(size: Size, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor, Meeting]:
+    """Random streams and where they meet."""
+    torch.manual_seed(0)
+    (h, w), (grid, meet) = size.feature_hw, host(size)
+    where = meet()
     streams = (torch.randn(1, size.cameras, size.channels, h, w), torch.randn(1, size.channels, *grid.shape),
                torch.ones(1, 1, *grid.shape, dtype=torch.bool), torch.randn(1, size.cameras, 24, h, w))
     if device != "cpu":
@@ -104,12 +109,12 @@ def made(size: Size, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor, Meeti
 
 def calls(size: Size, device: str, what: str) -> Callable[[], Any]:
     """A call of the layer ("layer"), of one of its parts, of plain attention ("plain") or of the host's part ("host")."""
+    if what == "host":
+        return host(size)[1]
     perspective, bev, here, logits, where = made(size, device)
     if what == "plain":
         plain = PlainExchange(size.channels, size.heads).to(device).eval()
         return lambda: plain(perspective, bev)
-    if what == "host":
-        return lambda: made(size, "cpu")
     layer = InteractionLayer(size.layer, size.channels).to(device).eval()
     match what:
         case "image_self":
@@ -162,11 +167,10 @@ def plain_gb(size: Size) -> float:
     return size.heads * size.cells**2 * size.cameras * math.prod(size.feature_hw) * 4 / 2**30
 
 
-def exponent(x: list[float], y: list[float]) -> float:
-    """The slope of log y over log x: 1 is linear growth."""
-    a, b = [math.log(v) for v in x], [math.log(max(v, 1e-9)) for v in y]
-    mean_a, mean_b = statistics.mean(a), statistics.mean(b)
-    return sum((p - mean_a) * (q - mean_b) for p, q in zip(a, b, strict=True)) / sum((p - mean_a) ** 2 for p in a)
+def straight(x: list[float], y: list[float]) -> tuple[float, float, float]:
+    """Start and slope of the straight line nearest to y over x, and the share of y's variance that it explains."""
+    slope, start = statistics.linear_regression(x, y)
+    return start, slope, statistics.correlation(x, y) ** 2
 
 
 def growth(size: Size, args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
@@ -225,10 +229,12 @@ def main() -> int:
         results["growth"] = growth(size, args)
         for name, rows in results["growth"].items():
             for row in rows:
-                print(f"{name} {row[name]:>8.0f}{row['ms']:>10.1f} ms{row['mb']:>8.0f} MB   plain {row['plain_gb']:>8.2f} GB")
-            x = [row[name] for row in rows]
-            results[f"exponent_{name}"] = exponent(x, [row["ms"] for row in rows])
-            print(f"time grows as {name} to the power {results[f'exponent_{name}']:.2f}")
+                print(f"{name} {row[name]:>8.0f}{row['ms']:>10.1f} ms{row['processor_ms']:>8.1f} CPU ms{row['mb']:>8.0f} MB"
+                      f"   plain {row['plain_gb']:>8.2f} GB")
+            clock = "processor_ms" if args.device == "cpu" else "ms"
+            start, slope, explained = straight([row[name] for row in rows], [row[clock] for row in rows])
+            results[f"straight_{name}"] = {"start_ms": start, f"ms_per_1000_{name}": 1e3 * slope, "explained": explained}
+            print(f"{clock} = {start:.1f} + {slope:.4f} x {name}, which explains {explained:.3f} of the variance")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "interaction.json").write_text(json.dumps(results, indent=2) + "\n")
