@@ -73,7 +73,8 @@ def to_mapping(value: Any) -> Any:
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
     """Build a config dataclass from a mapping of differences from its defaults.
 
-    A field typed as a union of dataclasses is chosen by the key `kind`, which each of them declares as a `Literal`.
+    A field typed as a union of dataclasses is chosen by the key `kind`, which each of them declares as a `Literal`; a mapping without it
+    holds differences from the field's default.
 
     Raises:
         UserError: unknown key (with "did you mean"), wrong type, unknown kind, or a value the dataclass refuses.
@@ -81,17 +82,26 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
     if not isinstance(mapping, Mapping):
         raise UserError(f"{where or cls.__name__}: expected a mapping, got {mapping!r}")
     hints = typing.get_type_hints(cls)
-    known = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
+    known = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     for key in mapping:
         if key not in known:
-            raise UserError(f"{_join(where, str(key))}: unknown key{_suggest(str(key), known)}")
-    values = {key: _convert(hints[key], value, _join(where, key)) for key, value in mapping.items()}
+            raise UserError(f"{_join(where, str(key))}: unknown key{_suggest(str(key), list(known))}")
+    values = {key: _convert(hints[key], _with_kind(known[key], value), _join(where, key)) for key, value in mapping.items()}
     try:
         return cls(**values)
     except UserError:
         raise
     except (TypeError, ValueError) as error:
         raise UserError(f"{where or cls.__name__}: {error}") from None
+
+
+def _with_kind(field: dataclasses.Field[Any], value: Any) -> Any:
+    """The value with the `kind` of the field's default, where it is a mapping that leaves it out and the default has one."""
+    if not isinstance(value, Mapping) or "kind" in value:
+        return value
+    default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    kinds = {f.name for f in dataclasses.fields(default)} if dataclasses.is_dataclass(default) else set()
+    return {"kind": default.kind, **value} if "kind" in kinds else value  # type: ignore[union-attr]
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -23,12 +23,17 @@ from fusion.geometry.grid import BevGrid
 from fusion.heads.centre import CentreHead, HeadConfig, HeadOutput
 from fusion.heads.decode import DecodeConfig, RawDetections, decode
 from fusion.heads.perspective import PerspectiveConfig, PerspectiveHead, perspective_heatmap
+from fusion.heads.query.decode import decode_queries
+from fusion.heads.query.head import QueryHead, QueryHeadConfig
+from fusion.heads.query.output import QueryOutput
+from fusion.heads.query.view import ViewGeometry, view_geometry
 from fusion.heads.targets import CentreTargets, TargetConfig, encode_targets
 from fusion.interaction.concat import ConcatConfig, ConcatFuser
 from fusion.interaction.dual import DualStreamConfig, DualStreamFuser
 from fusion.interaction.layer import Meeting
 from fusion.losses.centre import CentreLossConfig, centre_losses, class_weights, gaussian_focal_loss
 from fusion.losses.depth import depth_loss
+from fusion.losses.query import QueryLossConfig, query_losses
 from fusion.types import DETECTION_CLASSES, CameraStream, GroundTruth, Interacted, LidarStream, SensorBatch
 
 __all__ = [
@@ -36,11 +41,14 @@ __all__ = [
     "ConcatConfig",
     "DualStreamConfig",
     "EfficientNetLiteConfig",
+    "HeadConfig",
     "HeadOutput",
     "NetInputs",
     "NetworkConfig",
     "PillarConfig",
     "PullConfig",
+    "QueryHeadConfig",
+    "QueryOutput",
     "RawDetections",
     "ResNetConfig",
     "SplatConfig",
@@ -63,6 +71,7 @@ class NetworkConfig:
         lift: camera features to BEV.
         fuser: how the streams meet.
         trunk, head, decode, targets, loss: the stages after that.
+        query_loss: in place of the head's part of `loss`, for a query decoder.
         perspective: an auxiliary head that teaches the camera encoder while training, or None.
     """
 
@@ -74,10 +83,11 @@ class NetworkConfig:
     lift: PullConfig | SplatConfig = field(default_factory=PullConfig)
     fuser: ConcatConfig | DualStreamConfig = field(default_factory=ConcatConfig)
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
+    head: HeadConfig | QueryHeadConfig = field(default_factory=HeadConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)
     targets: TargetConfig = field(default_factory=TargetConfig)
     loss: CentreLossConfig = field(default_factory=CentreLossConfig)
+    query_loss: QueryLossConfig = field(default_factory=QueryLossConfig)
     perspective: PerspectiveConfig | None = None
 
     def __post_init__(self) -> None:
@@ -89,7 +99,7 @@ class NetworkConfig:
             raise ValueError("classes: expected at least one class, got none")
         if isinstance(self.fuser, DualStreamConfig):
             depth = isinstance(self.lift, SplatConfig) or self.lift.depth is not None
-            query = getattr(self.head, "kind", "centre") == "query"
+            query = isinstance(self.head, QueryHeadConfig)
             self.fuser.check(camera=self.camera is not None, lidar=self.lidar is not None, depth=depth, decoder_reads_images=query,
                              grid=self.bev_grid)
             if self.fuser.layers == 0 and query:
@@ -112,6 +122,7 @@ class NetInputs:
         cloud: pillars or voxels, None without a LiDAR encoder.
         where: geometry of the camera lift, None without a camera encoder.
         meeting: geometry of the interaction, None where it needs none.
+        view: how the cameras look, for a query decoder.
     """
 
     images: Tensor
@@ -120,6 +131,7 @@ class NetInputs:
     cloud: PillarInput | VoxelInput | None
     where: PullGrid | SplatGrid | None
     meeting: Meeting | None = None
+    view: ViewGeometry | None = None
 
     def to(self, device: torch.device | str) -> NetInputs:
         """The same inputs on another device."""
@@ -144,6 +156,7 @@ class BevDuetNet(nn.Module):
         super().__init__()
         self.config = config
         camera_channels, lidar_channels = 0, 0
+        image_channels: int | None = None
         self.camera: CameraEncoder | None = None
         self.lift: PullLift | SplatLift | None = None
         self.perspective: PerspectiveHead | None = None
@@ -176,7 +189,12 @@ class BevDuetNet(nn.Module):
                 own_channels = 0 if config.camera is None else config.camera.channels
                 self.fuser = DualStreamFuser(config.fuser, own_channels, camera_channels, lidar_channels)
         self.trunk = BevTrunk(config.trunk, config.fuser.channels)
-        self.head = CentreHead(config.head, config.trunk.out_channels, len(config.classes))
+        self.head: CentreHead | QueryHead
+        match config.head:
+            case HeadConfig():
+                self.head = CentreHead(config.head, config.trunk.out_channels, len(config.classes))
+            case QueryHeadConfig():
+                self.head = QueryHead(config.head, config.trunk.out_channels, image_channels, len(config.classes), config.bev_grid)
         for module in self.modules():  # half the time of a convolution on the CPU; sparse kernels have their own layout
             if isinstance(module, nn.Conv2d):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
@@ -190,6 +208,7 @@ class BevDuetNet(nn.Module):
         """The host's part of the work: pillars or voxels, and where cells and pixels look. Changes nothing in `batch`."""
         where: PullGrid | SplatGrid | None = None
         meeting: Meeting | None = None
+        view: ViewGeometry | None = None
         if self.config.camera is not None:
             image_hw = (batch.images.shape[-2], batch.images.shape[-1])
             feature_hw, grid = self.config.camera.feature_hw(image_hw), self.config.bev_grid
@@ -208,8 +227,11 @@ class BevDuetNet(nn.Module):
                             batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, batch.points_ok
                         )
                 meeting = self.fuser.prepare(batch, grid, feature_hw, self._bin_edges_m(batch))
+                if isinstance(self.head, QueryHead):
+                    view = view_geometry(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw)
         cloud = None if self.lidar is None else self.lidar.prepare(batch.points, batch.points_ok & batch.lidar_ok[:, None])
-        return NetInputs(images=batch.images, camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where, meeting=meeting)
+        return NetInputs(images=batch.images, camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where, meeting=meeting,
+                         view=view)
 
     def _bin_edges_m(self, batch: SensorBatch) -> Tensor | None:
         """`(B, N, bins + 1)` edges of the lift's depth bins in each camera's own depths; None where it predicts no depth."""
@@ -220,11 +242,11 @@ class BevDuetNet(nn.Module):
                 return bins.edges_m().to(batch.intrinsics) / reference_scale(batch.intrinsics, batch.images.shape[-1])[..., None]
         return None
 
-    def forward(self, inputs: SensorBatch | NetInputs) -> HeadOutput:
-        """Maps on `config.bev_grid`."""
+    def forward(self, inputs: SensorBatch | NetInputs) -> HeadOutput | QueryOutput:
+        """Maps, or queries, on `config.bev_grid`."""
         if isinstance(inputs, SensorBatch):
             inputs = self.prepare(inputs)
-        return self._answer(self.interact(self.camera_stream(inputs), self.lidar_stream(inputs), inputs))
+        return self._answer(self.interact(self.camera_stream(inputs), self.lidar_stream(inputs), inputs), inputs)
 
     def interact(self, camera: CameraStream | None, lidar: LidarStream | None, inputs: NetInputs) -> Interacted:
         """Both streams after their exchange, and the map they join into."""
@@ -232,8 +254,13 @@ class BevDuetNet(nn.Module):
             return self.fuser(camera, lidar)  # type: ignore[no-any-return]
         return self.fuser(camera, lidar, inputs.meeting)  # type: ignore[no-any-return]
 
-    def _answer(self, interacted: Interacted) -> HeadOutput:
-        output: HeadOutput = self.head(self.trunk(interacted.bev))
+    def _answer(self, interacted: Interacted, inputs: NetInputs) -> HeadOutput | QueryOutput:
+        joined = self.trunk(interacted.bev)
+        output: HeadOutput | QueryOutput
+        if isinstance(self.head, QueryHead):
+            output = self.head(joined, interacted.camera, interacted.lidar, inputs.view)
+        else:
+            output = self.head(joined)
         return output if interacted.camera is None else replace(output, depth_logits=interacted.camera.depth_logits)
 
     def camera_stream(self, inputs: NetInputs) -> CameraStream | None:
@@ -255,9 +282,12 @@ class BevDuetNet(nn.Module):
         """What the head should say about these boxes (on the CPU)."""
         return encode_targets(truths, self.config.bev_grid, len(self.config.classes), self.config.targets)
 
-    def losses(self, output: HeadOutput, targets: CentreTargets, inputs: NetInputs | None = None) -> dict[str, Tensor]:
+    def losses(self, output: HeadOutput | QueryOutput, targets: CentreTargets, inputs: NetInputs | None = None) -> dict[str, Tensor]:
         """Weighted losses by name (their sum is to be minimised); `inputs` is needed for depth supervision alone."""
-        losses = centre_losses(output, targets, self.config.loss)
+        if isinstance(output, QueryOutput):
+            losses = query_losses(output, targets, self.config.bev_grid, self.config.query_loss)
+        else:
+            losses = centre_losses(output, targets, self.config.loss)
         if output.depth_logits is not None and inputs is not None and inputs.where is not None and inputs.where.depth_bin is not None:
             losses["depth"] = self.config.loss.depth * depth_loss(output.depth_logits, inputs.where.depth_bin)
         return losses
@@ -267,7 +297,7 @@ class BevDuetNet(nn.Module):
         inputs = self.prepare(batch) if isinstance(batch, SensorBatch) else batch
         camera, lidar = self.camera_stream(inputs), self.lidar_stream(inputs)
         interacted = self.interact(camera, lidar, inputs)
-        losses = self.losses(self._answer(interacted), self.targets(truths).to(inputs.images.device), inputs)
+        losses = self.losses(self._answer(interacted, inputs), self.targets(truths).to(inputs.images.device), inputs)
         if interacted.reconstruction is not None:
             losses["reconstruction"] = interacted.reconstruction
         if self.perspective is not None and camera is not None and isinstance(batch, SensorBatch) and bool(batch.camera_ok.any()):
@@ -282,8 +312,10 @@ class BevDuetNet(nn.Module):
         labels = (target == 1).nonzero()[:, 1]
         return gaussian_focal_loss(logits, target, class_weights(labels, len(self.config.classes), self.config.loss.class_balance))
 
-    def decode(self, output: HeadOutput, ok: np.ndarray | None = None) -> list[RawDetections]:
-        """Boxes of maps; `(B,)` bool `ok` False gives none."""
+    def decode(self, output: HeadOutput | QueryOutput, ok: np.ndarray | None = None) -> list[RawDetections]:
+        """Boxes of an answer; `(B,)` bool `ok` False gives none."""
+        if isinstance(output, QueryOutput):
+            return decode_queries(output, self.config.bev_grid, self.config.classes, self.config.decode, ok)
         return decode(output, self.config.bev_grid, self.config.classes, self.config.decode, ok)
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ class HeadConfig:
         hidden: channels of the hidden layer of the heatmap, and again of all other branches together.
     """
 
+    kind: Literal["centre"] = "centre"
     channels: int = 48
     hidden: int = 32
 

@@ -72,3 +72,9 @@ def test_broken_yaml_names_the_file(tmp_path: Path) -> None:
         load_yaml(path)
     with pytest.raises(UserError, match="no such file"):
         load_yaml(tmp_path / "absent.yaml")
+
+
+def test_a_mapping_without_kind_differs_from_the_default() -> None:
+    assert from_mapping(Example, {"lidar": {"channels": 7}}) == Example(lidar=Pillars(channels=7))
+    with pytest.raises(UserError, match=r"lidar.size_m: unknown key; expected one of \['channels', 'kind'\]"):
+        from_mapping(Example, {"lidar": {"size_m": [1, 2, 3]}})

@@ -8,7 +8,7 @@ import pytest
 
 from fusion.config import from_mapping
 from fusion.errors import UserError
-from fusion.network import DualStreamConfig, NetworkConfig
+from fusion.network import NetworkConfig
 
 DEPTH = {"kind": "pull", "depth": {"count": 8}}
 NO_PARTS: dict[str, Any] = {"image_self": None, "bev_self": None, "image_to_bev": None, "polar": None, "bev_to_image": None}
@@ -49,9 +49,6 @@ def test_parts_of_no_layer_ask_for_nothing() -> None:
 
 
 def test_a_query_decoder_needs_a_layer() -> None:
-    try:
-        from fusion.heads.query import QueryHeadConfig
-    except ImportError:
-        pytest.skip("the query decoder is a part of its own, which is not there")
-    with pytest.raises(ValueError, match=r"fuser\.layers: a query decoder .* expected at least 1, got 0"):
-        NetworkConfig(fuser=DualStreamConfig(layers=0), head=QueryHeadConfig())  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"fuser\.layers: a query decoder .* expected at least 1, got 0"):
+        network({"layers": 0}, head={"kind": "query"})
+    assert network({**NO_PARTS, "bev_to_image": {}}, head={"kind": "query"}).fuser.channels == 48  # the decoder reads the images
