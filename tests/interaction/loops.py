@@ -161,7 +161,8 @@ def azimuth(batch: SensorBatch, b: int, n: int, u: float, radius_m: float, heigh
     low, high = heading - 1.2, heading + 1.2  # to the right (large u), to the left (small u)
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if column(middle) > u else (low, middle)
+        to_the_left = column(middle) > u if batch.intrinsics[b, n, 0, 0] > 0 else column(middle) < u
+        low, high = (middle, high) if to_the_left else (low, middle)
     return (low + high) / 2
 
 

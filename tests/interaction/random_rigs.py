@@ -1,4 +1,4 @@
-"""Small random rigs: cameras that look anywhere, stand metres apart, roll a little and have images and lenses of their own; some absent."""
+"""Small random rigs: cameras that look anywhere, stand metres apart, roll a little, some mirrored, with lenses of their own; some absent."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ def random_batch(cameras: int, *, batch: int = 2, seed: int = 0, absent: bool = 
     for b in range(batch):
         for n in range(cameras):
             focal = width * uniform(0.45, 0.9)
-            intrinsics[b, n] = torch.tensor([[focal, 0, width * uniform(0.4, 0.6)], [0, focal * uniform(0.9, 1.1), height * uniform(0.4, 0.6)],
-                                             [0, 0, 1]], dtype=torch.float64)
+            mirror = -1 if n % 4 == 2 else 1
+            intrinsics[b, n] = torch.tensor(
+                [[mirror * focal, 0, width * uniform(0.4, 0.6)], [0, focal * uniform(0.9, 1.1), height * uniform(0.4, 0.6)], [0, 0, 1]],
+                dtype=torch.float64)
             turned = rotation(uniform(-math.pi, math.pi), uniform(-0.1, 0.1), uniform(-roll, roll))
             centre = torch.tensor([uniform(-3, 3), uniform(-2, 2), uniform(1, 2)], dtype=torch.float64)
             cam_T_ego[b, n, :3, :3], cam_T_ego[b, n, :3, 3] = turned, -turned @ centre
