@@ -33,7 +33,7 @@ setup(
     ],
     python_requires=">=3.10,<3.13",
     install_requires=["torch", "numpy", "numba", "opencv-python-headless", "nuscenes-devkit", "lightning", "safetensors", "PyYAML",
-                      "matplotlib", "tqdm", "embreex"],
+                      "matplotlib", "tqdm", "embreex", "scipy"],
     extras_require={
         "test": ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML", "shapely"],
         "sparse": ["spconv"],

@@ -99,8 +99,7 @@ class FusionNodeConfig:
         """How readings are brought together."""
         return SyncConfig(
             sensors=self.sensors, reference=self.reference_sensor, deadline_ns=self.deadline_ns, max_age_ns=self.max_age_ns,
-            offsets_ns={name: self.sensor(name).time_offset_ns for name in self.sensors}, takeover_ns=self.takeover_ns,
-            enough_ns=self.max_age_ns // 2)
+            offsets_ns={name: self.sensor(name).time_offset_ns for name in self.sensors}, takeover_ns=self.takeover_ns)
 
     def sensor(self, name: str) -> SensorParameters:
         """One sensor of `sensors`."""

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 REPO = Path(__file__).resolve().parent.parent
-SCRIPTS = [".ci/run", "tools/test.sh", "tools/demo.sh", "tools/setup_env.sh"]
+SCRIPTS = [".ci/run", "tools/test.sh", "tools/demo.sh", "tools/setup_env.sh", "tools/build_ros_interfaces.sh"]
 
 
 def output(*command: str, **changes: str) -> str:

@@ -88,6 +88,10 @@ def test_simulation_knows_no_network_and_is_known_only_to_faces() -> None:
     assert {_part(module) for module, name in EDGES if _part(name) == "simulate"} <= {"simulate", "demo", "cli"}
 
 
+def test_tracking_knows_boxes_and_time_alone() -> None:
+    assert _breaking({"tracking"}, BASE | {"files"}) == []
+
+
 def test_training_is_known_only_to_itself_and_the_command_line() -> None:
     assert _breaking({_part(module) for module, _ in EDGES} - {"train", "cli"},
                      {_part(name) for _, name in EDGES} - {"train"}) == []

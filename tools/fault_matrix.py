@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=1.0, help="of the player (default: %(default)s)")
     parser.add_argument("--rows", help="titles of rows, comma-separated (default: all)")
     parser.add_argument("--cycles", type=int, default=50, help="how often the lifecycle is cycled (default: %(default)s; 0: not)")
+    parser.add_argument("--verbose", action="store_true", help="show the output of the nodes")
     parser.add_argument("--out", type=Path, help="also write the table to this Markdown file, and the nodes' output beside it")
     args = parser.parse_args()
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # a matrix of faults is no business of other machines
@@ -57,6 +58,8 @@ def main() -> int:
 
         def show(name: str, line: str) -> None:
             lines.append(f"[{name}] {line}")
+            if args.verbose:
+                print(lines[-1], file=sys.stderr, flush=True)
 
         with Runner(drive, model=args.model, transport=args.transport, rate=args.rate, show=show) as runner:
             for plan, forget in ((running, False), (fresh, True)):

@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
         tracking_table,
         write_tracking_metrics,
     )
+    from fusion.evaluate.tracking_submission import track_submission
     from fusion.tracking.config import TrackerConfig
-    from fusion.tracking.submission import track_submission
 
     config = from_mapping(TrackerConfig, apply_sets({} if args.method is None else {"method": args.method}, args.sets), "tracker")
     unavailable = tracking_scores_unavailable() if args.score else None

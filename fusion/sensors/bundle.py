@@ -40,7 +40,6 @@ class SyncConfig:
         jump_ns: stamps that step back by more than this are a jump of time; by less, readings out of order.
         ahead_ns: a bundle does not wait for a closer reading that is taken later than this after its stamp; it does, where the sensor
             would be missing otherwise.
-        enough_ns: a reading this close to the bundle's stamp is not waited to be bettered at all.
 
     Raises:
         UserError: no sensor, one twice, an unknown one, or a time that cannot be.
@@ -54,7 +53,6 @@ class SyncConfig:
     takeover_ns: int = 200_000_000
     jump_ns: int = 1_000_000_000
     ahead_ns: int = 10_000_000
-    enough_ns: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sensors", tuple(self.sensors))
@@ -65,7 +63,7 @@ class SyncConfig:
             for name in names:
                 if name not in self.sensors:
                     raise UserError(f"{what}: got the sensor {name!r}; expected one of {list(self.sensors)}")
-        for what, least in (("deadline_ns", 0), ("max_age_ns", 1), ("takeover_ns", 1), ("jump_ns", 1), ("ahead_ns", 0), ("enough_ns", 0)):
+        for what, least in (("deadline_ns", 0), ("max_age_ns", 1), ("takeover_ns", 1), ("jump_ns", 1), ("ahead_ns", 0)):
             value = getattr(self, what)
             if value < least:
                 raise UserError(f"{what}: got {value} ns; expected at least {least} ns")

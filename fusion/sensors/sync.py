@@ -219,8 +219,7 @@ class Collector(Generic[T]):
 
     def _awaited_until_ns(self, name: str, pending: _Pending[T]) -> int:
         cadence, stamp_ns = self._cadences[name], pending.stamp_ns
-        enough = cadence.stamp_ns is not None and stamp_ns - cadence.stamp_ns <= self.config.enough_ns
-        until_ns = None if enough or name == pending.reference else cadence.wait_until_ns(
+        until_ns = None if name == pending.reference else cadence.wait_until_ns(
             stamp_ns, by_ns=pending.deadline_ns, max_gap_ns=self.config.max_age_ns, ahead_ns=self.config.ahead_ns)
         silent_ns = self._cadences.silent_at_ns(name)
         if until_ns is None or silent_ns is None:

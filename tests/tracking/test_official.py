@@ -14,8 +14,8 @@ from fusion.errors import UserError
 from fusion.evaluate import tracking as official
 from fusion.evaluate.nuscenes_eval import open_tables
 from fusion.evaluate.submission import SubmissionWriter, to_submission
+from fusion.evaluate.tracking_submission import track_submission
 from fusion.tracking import TRACKING_CLASSES, TrackerConfig
-from fusion.tracking.submission import track_submission
 from fusion.types import DETECTION_CLASSES, Detections
 
 VERSION, SCENE = "v1.0-mini", "scene-0523"

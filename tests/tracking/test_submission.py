@@ -13,8 +13,8 @@ import pytest
 
 from fusion.errors import UserError
 from fusion.evaluate.submission import SubmissionWriter
+from fusion.evaluate.tracking_submission import detections_of, track_submission, tracking_entries
 from fusion.tracking import TRACKING_CLASSES, TrackerConfig
-from fusion.tracking.submission import detections_of, track_submission, tracking_entries
 from fusion.types import GroundTruth, SensorSet, Tracks
 
 BOX = {"translation": [1783.1234, 1198.5, 1.25], "size": [1.9, 4.5, 1.6], "rotation": [0.0, 0.0, 0.0, 2.0], "velocity": [1.5, -0.5],

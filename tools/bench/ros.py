@@ -1,0 +1,200 @@
+"""The fusion node at the rates of nuScenes: how old are detections when they arrive, what is the node's own share, does memory stay flat.
+
+    python tools/bench/ros.py --dataroot data/nuscenes --version v1.0-mini [--seconds 300] [--transport compressed] [--json FILE]
+
+Three processes over DDS: a source that sends the readings of a few keyframes in turn, stamped now, at 20 Hz (LiDAR) and 12 Hz (each camera,
+triggered one after the other); the node, on the system's clock; and this one, which receives. `latency` is from the stamp of the sweep to the
+arrival of the detections. `overhead` is what the node adds to inference: converting messages, undistorting, publishing; not the wait for
+cameras that are on their way, nor for a network that is busy with the instant before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+
+from fusion.files import write_text
+from ros_nodes.environment import prepare, ros_available
+
+LIDAR_HZ, CAMERA_HZ, TF_HZ = 20.0, 12.0, 50.0
+KEYFRAMES = 4
+NODE = "fusion_node"
+INFERENCE = ("preprocess", "prepare", "network", "decode")
+OVERHEAD = ("assemble", "publish", "draw")
+SETTLE_S = 10.0
+"""The first answers compile and allocate; they are not counted."""
+
+
+def source(args: argparse.Namespace) -> None:
+    """Send until killed."""
+    import rclpy
+
+    from ros_nodes.conversion import Transform, message_class, tf_msg
+    from ros_nodes.player_codec import rclpy_codec, restamped
+    from ros_nodes.player_events import RootSource
+    from ros_nodes.player_lifecycle import _qos
+    from ros_nodes.player_root import Recording
+    from ros_nodes.player_topics import BASE_FRAME, FIXED_FRAME, STATIC_TOPIC, TF, TF_TOPIC, sensor_of
+
+    rclpy.init()
+    node = rclpy.create_node("source")
+    codec = rclpy_codec()
+    recording = RootSource(Recording(args.dataroot, args.version, sweeps=False), codec, transport=args.transport, warn=print)
+    publishers = {topic.name: node.create_publisher(message_class(topic.kind), topic.name, _qos(topic)) for topic in recording.topics}
+    readings: dict[str, list[list[tuple[str, bytes]]]] = {name.lower(): [] for name in recording.sensors}
+    for event in recording.events():
+        sensor = sensor_of(event.topic)
+        if event.topic == STATIC_TOPIC.name:
+            publishers[event.topic].publish(event.data)
+        elif sensor is not None:
+            kept = readings[sensor]
+            if not kept or len(kept[-1]) == (1 if recording.sensors[sensor.upper()] == "lidar" else 2):
+                kept.append([])
+            kept[-1].append((event.topic, event.data))
+        if all(len(kept) > KEYFRAMES for kept in readings.values()):
+            break
+    rates = {name: LIDAR_HZ if recording.sensors[name.upper()] == "lidar" else CAMERA_HZ for name in readings}
+    start_s = time.monotonic() + 1.0
+    due = [(start_s + index / (len(rates) * CAMERA_HZ), 0, name) for index, name in enumerate(rates)] + [(start_s, 0, "")]
+    heapq.heapify(due)
+    while True:
+        when_s, count, name = heapq.heappop(due)
+        time.sleep(max(when_s - time.monotonic(), 0))
+        now_ns = time.time_ns()
+        still = Transform(parent=FIXED_FRAME, child=BASE_FRAME, stamp_ns=now_ns, rotation_wxyz=(1, 0, 0, 0), translation_m=(0, 0, 0))
+        publishers[TF_TOPIC.name].publish(codec.encode(TF, tf_msg(codec.make, [still])))
+        if name:
+            for topic, data in readings[name][count % KEYFRAMES]:
+                publishers[topic].publish(restamped(data, now_ns))
+        heapq.heappush(due, (max(when_s + 1 / rates.get(name, TF_HZ), time.monotonic() - 0.1), count + 1, name))
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run the three processes and return the numbers."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    from ros_nodes.conversion import message_class, stamp_ns
+    from ros_nodes.lifecycle_client import LifecycleClient
+    from ros_nodes.processes import ProcessGroup
+
+    lines: list[str] = []
+    with ProcessGroup(lambda name, line: lines.append(f"[{name}] {line}")) as group:
+        parameters = {"model": args.model, "transport": args.transport, "deadline_ms": args.deadline_ms, "threads": args.threads}
+        words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+        process = group.start(NODE, [sys.executable, "-m", f"ros_nodes.{NODE}", "--ros-args", "-r", f"__node:={NODE}", *words])
+        with LifecycleClient() as client:
+            client.state(NODE, 120)
+            client.configure(NODE, 120)
+            client.activate(NODE, 120)
+        group.start("source", [sys.executable, *sys.argv, "--source"])
+        rclpy.init()
+        node = rclpy.create_node("receiver")
+        arrived: list[tuple[float, float, int]] = []  # monotonic seconds, latency in ms, boxes
+        stages: list[tuple[float, dict[str, float], int]] = []
+
+        def on_detections(message: Any) -> None:
+            arrived.append((time.monotonic(), (time.time_ns() - stamp_ns(message.header.stamp)) * 1e-6, len(message.detections)))
+
+        def on_sensors(message: Any) -> None:
+            values = {item.key: float(item.value) for status in message.status if status.name.endswith(": stages") for item in status.values}
+            used = sum(item.value.startswith("used") for item in message.status[0].values)
+            stages.append((time.monotonic(), values, used))
+
+        node.create_subscription(message_class("vision_msgs/msg/Detection3DArray"), f"/{NODE}/detections", on_detections, 10)
+        node.create_subscription(message_class("diagnostic_msgs/msg/DiagnosticArray"), f"/{NODE}/sensors_used", on_sensors, 10)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        limit_s = time.monotonic() + 120
+        while not arrived and time.monotonic() < limit_s and group.ended() is None:
+            executor.spin_once(timeout_sec=0.1)
+        if not arrived:
+            raise SystemExit("ros: error: no detections arrived; the processes said:\n" + "\n".join(lines[-20:]))
+        begin_s = time.monotonic() + SETTLE_S
+        memory: list[tuple[float, float]] = []
+        cpu_s = busy_s = 0.0
+        while time.monotonic() < begin_s + args.seconds and group.ended() is None:
+            executor.spin_once(timeout_sec=0.05)
+            if time.monotonic() >= begin_s and (not memory or time.monotonic() - memory[-1][0] > 1):
+                cpu, resident_mb = _usage(process.pid)
+                if not memory:
+                    cpu_s, busy_s = cpu, time.monotonic()
+                memory.append((time.monotonic(), resident_mb))
+        cores = (_usage(process.pid)[0] - cpu_s) / (time.monotonic() - busy_s)
+        ended = group.ended()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown()
+    if ended is not None:
+        raise SystemExit(f"ros: error: {ended[0]} ended with exit code {ended[1]}:\n" + "\n".join(lines[-20:]))
+    counted = [(latency, boxes) for at, latency, boxes in arrived if at >= begin_s]
+    parts = [(values, used) for at, values, used in stages if at >= begin_s]
+    sizes = np.array([size for _, size in memory])
+    thirds = np.array_split(sizes, 3)
+    named = {"latency": [latency for latency, _ in counted], "overhead": [sum(v.get(k, 0.0) for k in OVERHEAD) for v, _ in parts],
+             "inference": [sum(v.get(k, 0.0) for k in INFERENCE) for v, _ in parts],
+             **{stage: [v.get(stage, 0.0) for v, _ in parts] for stage in ("wait", "queue", *OVERHEAD, *INFERENCE)}}
+    return {
+        "seconds": args.seconds, "transport": args.transport, "model": args.model, "answers": len(counted),
+        "answers_per_s": len(counted) / args.seconds, "sweeps": round(LIDAR_HZ * args.seconds),
+        "boxes": float(np.mean([boxes for _, boxes in counted])),
+        "sensors_used": float(np.mean([used for _, used in parts])), "cores": cores, "memory_mb": float(sizes.max()),
+        "memory_growth_mb": float(thirds[-1].mean() - thirds[1].mean()),
+        "ms": {name: dict(zip(("p50", "p95", "p99", "max"), np.percentile(values, [50, 95, 99, 100]).round(2).tolist(), strict=True))
+               for name, values in named.items()},
+    }
+
+
+def _usage(pid: int) -> tuple[float, float]:
+    """CPU seconds so far, and resident memory in MB."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    ticks = os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) / ticks, int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataroot", type=Path, required=True, help="a data set in nuScenes' format, recorded or simulated")
+    parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
+    parser.add_argument("--model", default="nano", help="shipped weights by name, or a .safetensors file (default: %(default)s)")
+    parser.add_argument("--transport", choices=("raw", "compressed"), default="raw", help="of the images (default: %(default)s)")
+    parser.add_argument("--deadline-ms", type=float, default=60.0, help="of the node (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="of the network (default: as many as torch chooses)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    parser.add_argument("--source", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    prepare()
+    reason = ros_available()
+    if reason is not None:
+        print(f"ros: error: {reason}", file=sys.stderr)
+        return 2
+    if args.source:
+        source(args)
+        return 0
+    result = measure(args)
+    print(f"{'milliseconds':14s}{'p50':>9s}{'p95':>9s}{'p99':>9s}{'max':>9s}")
+    for name, row in result["ms"].items():
+        print(f"{name:14s}" + "".join(f"{row[key]:9.2f}" for key in ("p50", "p95", "p99", "max")))
+    print(f"{result['answers']} answers in {args.seconds:g} s ({result['answers_per_s']:.2f}/s of {LIDAR_HZ:g} sweeps/s), resting on"
+          f" {result['sensors_used']:.2f} sensors, {result['boxes']:.0f} boxes; {result['cores']:.2f} cores;"
+          f" {result['memory_mb']:.0f} MB, grown by {result['memory_growth_mb']:.1f} MB from the middle to the last third")
+    if args.json:
+        write_text(args.json, json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
