@@ -130,4 +130,5 @@ def _pass_on(pipe: IO[str], name: str, show: Callable[[str, str], None]) -> None
 
 
 def _interrupt_when_the_parent_dies() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a parent in the background of a shell ignores it, and would hand that down
     _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGINT)
