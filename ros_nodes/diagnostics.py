@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fusion.sensors.health import SensorReport
-from ros_nodes.conversion import diagnostics_msg, rclpy_make, status_msg
+from ros_nodes.conversion import ERROR, OK, WARN, diagnostics_msg, rclpy_make, status_msg
 from ros_nodes.pipeline import FusionPipeline
 
-OK, WARN, ERROR = 0, 1, 2
 SHOWN_S = 3.0
 """An error of inference makes the node's status bad for this long, so that a report of every second shows it."""
 

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from ros_nodes import environment
+from ros_nodes.program import run_program
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop; 1 where ROS 2 is not there."""
-    environment.prepare()
-    lacking = environment.ros_available()
-    if lacking is not None:
-        print(f"fusion_node: {lacking}", file=sys.stderr)
-        return 1
-    from ros_nodes.fusion_lifecycle import run
-
-    run(args)
-    return 0
+    return run_program("fusion_node", "ros_nodes.fusion_lifecycle", args)
 
 
 if __name__ == "__main__":

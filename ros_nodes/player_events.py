@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
-from fusion.data.readers import read_bytes, read_image
+from fusion.data.readers import decode_rgb, image_kind, read_bytes, read_image
 from fusion.errors import BadSensorData
 from ros_nodes.conversion import Transform, camera_info_msg, cloud_msg, compressed_msg, header_msg, image_msg, tf_msg
 from ros_nodes.player_codec import Codec
@@ -148,7 +147,7 @@ class RootSource:
         if self._transport == "compressed":
             content = read_bytes(reading.path)
             size_wh = size_wh if min(size_wh) > 0 else _size_of(content, reading.path)
-            image_format = "png" if content.startswith(b"\x89PNG") else "jpeg"
+            image_format = image_kind(content) or "jpeg"
             message = compressed_msg(make, content, stamp_ns=stamp_ns, frame_id=frame, image_format=image_format)
         else:
             image = read_image(reading.path, expected_hw=(size_wh[1], size_wh[0]) if min(size_wh) > 0 else None)
@@ -161,7 +160,7 @@ class RootSource:
 
 def _size_of(content: bytes, path: Path) -> tuple[int, int]:
     """Width and height of an image file whose tables do not tell."""
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = decode_rgb(content)
     if image is None:
         raise BadSensorData(f"{path}: not a readable image ({len(content)} bytes)")
     return image.shape[1], image.shape[0]

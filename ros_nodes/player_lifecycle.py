@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from typing import Any
 
-import rclpy
-import rclpy.utilities
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from fusion.errors import UserError
 from ros_nodes.conversion import clock_msg, message_available, message_class, rclpy_make
+from ros_nodes.managed_node import ManagedNode, spin
 from ros_nodes.player import Player
 from ros_nodes.player_codec import rclpy_codec
 from ros_nodes.player_events import Event
@@ -33,7 +29,7 @@ _SETTLE_S = 1.5  # no new subscriber for so long: those that are there are all
 _POLL_S = 0.02
 
 
-class PlayerNode(LifecycleNode):
+class PlayerNode(ManagedNode):
     """Plays while active; deactivated and activated again, it goes on where it was.
 
     Publishes the topics of its source (see `ros_nodes.player_topics`), `/clock`, and `~/finished` (std_msgs/Bool, latched), true at the
@@ -41,11 +37,7 @@ class PlayerNode(LifecycleNode):
     """
 
     def __init__(self, name: str = "player_node") -> None:
-        super().__init__(name, allow_undeclared_parameters=True, automatically_declare_parameters_from_overrides=True)
-        descriptor = message_class("rcl_interfaces/msg/ParameterDescriptor")
-        for key, (default, description) in PARAMETERS.items():
-            if not self.has_parameter(key):
-                self.declare_parameter(key, default, descriptor(description=description, dynamic_typing=True))
+        super().__init__(name, PARAMETERS)
         self._settings: PlayerSettings | None = None
         self._player: Player | None = None
         self._publishers_by_topic: dict[str, Any] = {}
@@ -62,18 +54,16 @@ class PlayerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open what is to be played and announce its topics. On failure the reason is logged, and the node can be tried again."""
         try:
-            parameters: Any = self.get_parameters_by_prefix("")
-            settings = read_settings({name: parameter.value for name, parameter in parameters.items()})
+            settings = read_settings(self.values())
             codec = rclpy_codec()
             source = open_source(settings, codec, self.get_logger().warning)
             stream = messages(settings, source, codec)
         except Exception as error:
-            reason = str(error) if isinstance(error, UserError) else f"{error}\n{traceback.format_exc()}"
-            self.get_logger().error(f"not configured: {reason}")
+            self.not_configured(error)
             return TransitionCallbackReturn.FAILURE
         for topic in source.topics:
             if message_available(topic.kind):
-                self._publishers_by_topic[topic.name] = self.create_publisher(message_class(topic.kind), topic.name, _qos(topic))
+                self._publishers_by_topic[topic.name] = self.create_publisher(message_class(topic.kind), topic.name, qos_of(topic))
             else:
                 self.get_logger().warning(f"{topic.name}: not played, its type {topic.kind} is not installed")
         if settings.clock:
@@ -97,27 +87,7 @@ class PlayerNode(LifecycleNode):
         self._stand()
         return super().on_deactivate(state)
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Forget what was played, so that it can be configured anew."""
-        self._close()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End."""
-        self._close()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to the start."""
-        self._close()
-        return TransitionCallbackReturn.SUCCESS
-
-    def destroy_node(self) -> None:
-        """End the threads before what they use goes."""
-        self._close()
-        super().destroy_node()
-
-    def _close(self) -> None:
+    def release(self) -> None:
         self._active = False
         self._stand()
         if self._player is not None:
@@ -193,23 +163,13 @@ class PlayerNode(LifecycleNode):
         self._finished.publish(message_class(_BOOL)(data=True))
 
 
-def _qos(topic: Topic) -> QoSProfile:
+def qos_of(topic: Topic) -> QoSProfile:
+    """How a topic is sent; see the top of this file."""
     if topic.latched:
         return _LATCHED
     return QoSProfile(depth=2 if topic.kind == IMAGE else 10)  # raw images are large, and only the latest are of use
 
 
 def run(args: list[str] | None = None) -> None:
-    """Spin the node until SIGINT or SIGTERM."""
-    rclpy.init(args=args)
-    node = PlayerNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.utilities.try_shutdown()
+    """Run the node until it is told to stop."""
+    spin(PlayerNode, args)

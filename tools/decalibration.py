@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from fusion.cli.names import split_names
 from fusion.errors import UserError
 
 
@@ -40,7 +41,7 @@ def main() -> int:
         network, config = load_checkpoint(resolve_model(args.model))
         if config.network.camera is None:
             raise UserError(f"--model {args.model}: reads no camera; expected one that does")
-        wanted = [name.strip() for name in args.scenes.split(",") if name.strip()] if args.scenes else None
+        wanted = split_names(args.scenes) if args.scenes else None
         source = open_source(args.dataroot, args.version, wanted)
         result = decalibrate(source, Perceiver(network, config, device=args.device), yaws, args.dataroot, args.version, args.out)
         write_decalibration(result, args.out, {"model": args.model, "dataroot": str(args.dataroot), "version": args.version})

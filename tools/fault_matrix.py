@@ -12,10 +12,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from fusion.cli.names import split_names
 from fusion.errors import UserError
+from fusion.evaluate.markdown import aligned
 from fusion.files import write_text
 from ros_nodes.environment import prepare, ros_available
 
@@ -44,7 +47,7 @@ def main() -> int:
     from ros_nodes.matrix.runner import Drive, Runner
     from ros_nodes.matrix.verdict import Verdict, judge
 
-    rows = [name.strip() for name in args.rows.split(",") if name.strip()] if args.rows else None
+    rows = split_names(args.rows) if args.rows else None
     lines: list[str] = []
     try:
         drive = Drive.of(args.dataroot, args.version, args.scene)
@@ -86,7 +89,7 @@ def main() -> int:
     return 1 if red else 0
 
 
-def _table(results: dict, sensors: Sequence[str]) -> str:  # type: ignore[type-arg]
+def _table(results: Mapping[tuple[str, str], Any], sensors: Sequence[str]) -> str:
     """Rows are faults, columns sensors and the rig."""
     titles = list(dict.fromkeys(title for title, _ in results))
     columns = [name for name in (*sensors, "rig") if any((title, name) in results for title in titles)]
@@ -94,9 +97,7 @@ def _table(results: dict, sensors: Sequence[str]) -> str:  # type: ignore[type-a
     for title in titles:
         verdicts = [results.get((title, name)) for name in columns]
         cells.append([title, *("" if v is None else v.text if v.ok else f"RED: {v.text}" for v in verdicts)])
-    widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
-    text = ["| " + " | ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) + " |" for row in cells]
-    return "\n".join([text[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *text[1:]])
+    return aligned(cells)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from fusion.cli.names import split_names
 from fusion.errors import UserError
 
 
@@ -34,7 +35,7 @@ def main() -> int:
 
     try:
         network, config = load_checkpoint(resolve_model(args.model))
-        wanted = [name.strip() for name in args.scenes.split(",") if name.strip()] if args.scenes else None
+        wanted = split_names(args.scenes) if args.scenes else None
         source = open_source(args.dataroot, args.version, wanted)
         runs = answer_states(source, Perceiver(network, config, device=args.device), source.scenes(), sensor_states(source.sensors()), args.out)
         scores = score_states(args.dataroot, args.version, source.scenes(), runs)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.cli.device import check_device
+from fusion.cli.names import split_names
 from fusion.errors import UserError
 
 EXAMPLE = """examples:
@@ -40,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
-    scenes = None if args.scenes is None else [name.strip() for name in args.scenes.split(",") if name.strip()]
+    scenes = None if args.scenes is None else split_names(args.scenes)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusion.cli.device import check_device
+from fusion.cli.names import split_names
 from fusion.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ def _load_perceiver(args: argparse.Namespace) -> Perceiver:
 
 
 def _names(text: str | None) -> list[str] | None:
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    return names or None
+    return split_names(text or "") or None
 
 
 def _positive(text: str) -> int:

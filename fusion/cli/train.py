@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fusion.cli.names import split_names
+
 EXAMPLES = """examples:
   bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano
   bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano --resume
@@ -44,11 +46,11 @@ def run(args: argparse.Namespace) -> int:
     from fusion.train.run import train
 
     recipe = load_recipe(args.config, args.sets)
-    scenes = [name for name in args.scenes.split(",") if name] if args.scenes else None
+    scenes = split_names(args.scenes) if args.scenes else None
     source = open_source(args.dataroot, args.version, scenes)
     path = train(recipe, source, args.out, resume=args.resume, devices=args.devices,
                  init=None if args.init is None else resolve_model(args.init),
-                 init_parts=None if args.init_parts is None else [name for name in args.init_parts.split(",") if name])
+                 init_parts=None if args.init_parts is None else split_names(args.init_parts))
     if os.environ.get("LOCAL_RANK", "0") == "0":  # the other processes of this command answer nothing
         print(f"wrote {path} and {path.with_suffix('.yaml')}")
     return 0

@@ -12,8 +12,7 @@ import numpy as np
 
 from fusion.errors import BadSensorData
 
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+_MARKERS = {"jpeg": (b"\xff\xd8", b"\xff\xd9"), "png": (b"\x89PNG\r\n\x1a\n", b"IEND")}
 _TAIL_BYTES = 64  # an end marker is looked for here; some writers add a few bytes after it
 
 
@@ -30,8 +29,28 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
+def image_kind(content: bytes) -> str | None:
+    """"jpeg" or "png" by how the bytes start, else None."""
+    return next((kind for kind, (start, _) in _MARKERS.items() if content.startswith(start)), None)
+
+
+def lacks_end(content: bytes, kind: str) -> bool:
+    """Whether an image is truncated: decoders fill the lost part with grey and report success, so its end marker is looked for."""
+    return _MARKERS[kind][1] not in content.rstrip(b"\0")[-_TAIL_BYTES:]
+
+
+def decode_rgb(content: bytes) -> np.ndarray | None:
+    """`(H, W, 3)` uint8 RGB of the bytes of an image, as stored (an EXIF rotation is ignored, as calibration refers to the stored pixels);
+    None where they cannot be decoded."""
+    try:
+        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+    return None if bgr is None else np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
 def read_image(path: Path, *, expected_hw: tuple[int, int] | None = None) -> np.ndarray:
-    """Decode a JPEG or PNG as stored (an EXIF rotation is ignored, as calibration refers to the stored pixels).
+    """Decode a JPEG or PNG file, see `decode_rgb`.
 
     Args:
         path: the file.
@@ -44,23 +63,17 @@ def read_image(path: Path, *, expected_hw: tuple[int, int] | None = None) -> np.
         BadSensorData: missing, empty, truncated, not an image, or of another size.
     """
     content = read_bytes(path)
-    # Decoders fill the lost part of a truncated image with grey and report success, so look for the end marker.
-    tail = content.rstrip(b"\0")[-_TAIL_BYTES:]
-    for start, end in ((_JPEG_START, _JPEG_END), (_PNG_START, _PNG_END)):
-        if content.startswith(start) and end not in tail:
-            raise BadSensorData(f"{path}: truncated image ({len(content)} bytes, no end marker); "
-                                "restore it from the data set's archive")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:
-        bgr = None
-    if bgr is None:
+    kind = image_kind(content)
+    if kind is not None and lacks_end(content, kind):
+        raise BadSensorData(f"{path}: truncated image ({len(content)} bytes, no end marker); "
+                            "restore it from the data set's archive")
+    image = decode_rgb(content)
+    if image is None:
         raise BadSensorData(f"{path}: not a readable image ({len(content)} bytes); expected JPEG or PNG")
-    if expected_hw is not None and bgr.shape[:2] != expected_hw:
-        raise BadSensorData(f"{path}: image is {bgr.shape[1]}x{bgr.shape[0]} pixels, its calibration is for "
+    if expected_hw is not None and image.shape[:2] != expected_hw:
+        raise BadSensorData(f"{path}: image is {image.shape[1]}x{image.shape[0]} pixels, its calibration is for "
                             f"{expected_hw[1]}x{expected_hw[0]}; restore the original image")
-    return np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    return image
 
 
 def check_points(path: Path, points: np.ndarray) -> np.ndarray:

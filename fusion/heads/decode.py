@@ -106,7 +106,7 @@ def decode(output: HeadOutput, grid: BevGrid, classes: tuple[str, ...], config: 
         ok: `(B,)` bool, False where the sample had no sensor at all: it gives no boxes.
     """
     scores_all, labels_all, cells_all, values_all = (t.cpu().numpy() for t in top_peaks(output, config.max_boxes))
-    allowed = _allowed_attributes(classes)
+    allowed = allowed_attributes(classes)
     results: list[RawDetections] = []
     for b in range(len(scores_all)):
         keep = (scores_all[b] >= config.min_score) & np.isfinite(values_all[b]).all(axis=1)
@@ -117,7 +117,7 @@ def decode(output: HeadOutput, grid: BevGrid, classes: tuple[str, ...], config: 
         boxes = _boxes(cells, values, grid)
         logits = np.where(allowed[labels], values[:, 12:], -np.inf)
         attributes = np.where(allowed[labels].any(axis=1), logits.argmax(axis=1), -1)
-        best = _suppress(boxes, scores, labels, config)
+        best = suppress(boxes, scores, labels, config)
         results.append(RawDetections(boxes=boxes[best], scores=scores[best], labels=labels[best], attributes=attributes[best]))
     return results
 
@@ -131,7 +131,7 @@ def _boxes(cells: np.ndarray, values: np.ndarray, grid: BevGrid) -> np.ndarray:
     return boxes
 
 
-def _suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, config: DecodeConfig) -> np.ndarray:
+def suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, config: DecodeConfig) -> np.ndarray:
     """Indices kept, best first."""
     kept = [np.zeros(0, np.int64)]
     for label in np.unique(labels):
@@ -149,6 +149,6 @@ def _suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, config:
     return best
 
 
-def _allowed_attributes(classes: tuple[str, ...]) -> np.ndarray:
+def allowed_attributes(classes: tuple[str, ...]) -> np.ndarray:
     """`(K, A)` bool: the attributes a class may have."""
     return np.array([[name.split(".")[0] == _ATTRIBUTE_FAMILY.get(cls) for name in ATTRIBUTES] for cls in classes])

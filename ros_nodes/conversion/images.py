@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fusion.data.readers import decode_rgb, image_kind, lacks_end
 from fusion.errors import BadSensorData
 from fusion.sensors.camera_model import CameraModel
 from ros_nodes.conversion.factories import Make
@@ -21,9 +22,6 @@ _TO_RGB = {  # OpenCV names a Bayer pattern by its second row and second column,
     "bayer_grbg8": cv2.COLOR_BayerGB2RGB, "yuv422": cv2.COLOR_YUV2RGB_UYVY, "uyvy": cv2.COLOR_YUV2RGB_UYVY,
     "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUY2, "yuyv": cv2.COLOR_YUV2RGB_YUY2,
 }
-
-_MARKERS = {"jpeg": (b"\xff\xd8", b"\xff\xd9"), "png": (b"\x89PNG\r\n\x1a\n", b"IEND")}
-_TAIL_BYTES = 64  # an end marker is looked for here; some writers add a few bytes after it
 
 _COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
 _MODEL_NAMES = {"none": "", "fisheye": "equidistant"}
@@ -71,20 +69,15 @@ def image_from_compressed_msg(message: Any) -> np.ndarray:
     words = name.lower().replace(";", " ").replace("jpg", "jpeg").split()
     if words and not {"jpeg", "png"} & set(words):
         raise BadSensorData(f"compressed image: format {name!r}; expected jpeg or png")
-    tail = content.rstrip(b"\0")[-_TAIL_BYTES:]
-    kind = next((kind for kind, (start, _) in _MARKERS.items() if content.startswith(start)), None)
+    kind = image_kind(content)
     if kind is None:
         raise BadSensorData(f"compressed image: {len(content)} bytes that start neither as JPEG nor as PNG (format {name!r})")
-    if _MARKERS[kind][1] not in tail:  # decoders fill the lost part with grey and report success
+    if lacks_end(content, kind):
         raise BadSensorData(f"compressed image: truncated {kind} of {len(content)} bytes; it lacks its end marker")
-    try:
-        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        bgr = None
-    if bgr is None:
+    image = decode_rgb(content)
+    if image is None:
         raise BadSensorData(f"compressed image: {kind} of {len(content)} bytes cannot be decoded")
-    rgb: np.ndarray = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-    return rgb
+    return image
 
 
 def camera_model_from_info(message: Any) -> CameraModel:

@@ -42,7 +42,7 @@ def source(args: argparse.Namespace) -> None:
     from ros_nodes.conversion import Transform, message_class, tf_msg
     from ros_nodes.player_codec import rclpy_codec, restamped
     from ros_nodes.player_events import RootSource
-    from ros_nodes.player_lifecycle import _qos
+    from ros_nodes.player_lifecycle import qos_of
     from ros_nodes.player_root import Recording
     from ros_nodes.player_topics import BASE_FRAME, FIXED_FRAME, STATIC_TOPIC, TF, TF_TOPIC, sensor_of
 
@@ -50,7 +50,7 @@ def source(args: argparse.Namespace) -> None:
     node = rclpy.create_node("source")
     codec = rclpy_codec()
     recording = RootSource(Recording(args.dataroot, args.version, sweeps=False), codec, transport=args.transport, warn=print)
-    publishers = {topic.name: node.create_publisher(message_class(topic.kind), topic.name, _qos(topic)) for topic in recording.topics}
+    publishers = {topic.name: node.create_publisher(message_class(topic.kind), topic.name, qos_of(topic)) for topic in recording.topics}
     readings: dict[str, list[list[tuple[str, bytes]]]] = {name.lower(): [] for name in recording.sensors}
     for event in recording.events():
         sensor = sensor_of(event.topic)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fusion.geometry.grid import BevGrid
-from fusion.heads.decode import DecodeConfig, RawDetections, _allowed_attributes, _suppress
+from fusion.heads.decode import DecodeConfig, RawDetections, allowed_attributes, suppress
 from fusion.heads.query.boxes import CENTRE, LOG_SIZE, MAX_LOG_SIZE, VELOCITY, YAW
 from fusion.heads.query.output import QueryOutput
 from fusion.heads.yaw import decode_yaw
@@ -43,7 +43,7 @@ def decode_queries(output: QueryOutput, grid: BevGrid, classes: tuple[str, ...],
     """
     scores_all, labels_all = (t.detach().cpu().numpy() for t in query_scores(output))
     states, directions, logits_all = (t[:, -1].detach().float().cpu().numpy() for t in (output.boxes, output.direction, output.attributes))
-    allowed = _allowed_attributes(classes)
+    allowed = allowed_attributes(classes)
     results: list[RawDetections] = []
     for b in range(len(scores_all)):
         keep = np.flatnonzero((scores_all[b] >= config.min_score) & (scores_all[b] > 0) & np.isfinite(states[b]).all(axis=1))
@@ -55,6 +55,6 @@ def decode_queries(output: QueryOutput, grid: BevGrid, classes: tuple[str, ...],
         boxes = metric_boxes(states[b, keep], directions[b, keep].argmax(axis=-1), grid).astype(np.float32)
         logits = np.where(allowed[labels], logits_all[b, keep], -np.inf)
         attributes = np.where(allowed[labels].any(axis=1), logits.argmax(axis=1), -1)
-        best = _suppress(boxes, scores, labels, config)
+        best = suppress(boxes, scores, labels, config)
         results.append(RawDetections(boxes=boxes[best], scores=scores[best], labels=labels[best], attributes=attributes[best]))
     return results

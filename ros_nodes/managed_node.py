@@ -1,0 +1,120 @@
+"""What our managed nodes share: parameters, transitions, callbacks that never raise, time that jumps, and how they are run."""
+
+# rclpy is typed in parts only
+# mypy: disallow-untyped-calls=False
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import rclpy
+import rclpy.utilities
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from fusion.errors import UserError
+from ros_nodes.conversion import message_class
+
+JUMP_NS = 100_000_000
+"""The clock may step back by this much, as two publishers of /clock do, before time counts as having jumped."""
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node. Subclasses say in `release` what is let go of, and in `entered` to whom a new state is told.
+
+    Args:
+        name: of the node.
+        parameters: name -> default and description. Others that are given are declared too, so that a mistyped one is seen.
+    """
+
+    def __init__(self, name: str, parameters: Mapping[str, tuple[Any, str]]) -> None:
+        super().__init__(name, allow_undeclared_parameters=True)
+        descriptor = message_class("rcl_interfaces/msg/ParameterDescriptor")
+        given: Mapping[str, Any] = self._parameter_overrides
+        for key in {**parameters, **given}:  # rclpy's own way to declare what is given dies of an empty list
+            if not self.has_parameter(key):
+                default, description = parameters.get(key, (None, ""))
+                self.declare_parameter(key, default, descriptor(description=description, dynamic_typing=True))
+        self._jump_handle: Any = None
+
+    def values(self) -> dict[str, Any]:
+        """Parameter name -> value."""
+        parameters: Mapping[str, Any] = self.get_parameters_by_prefix("")
+        return {name: parameter.value for name, parameter in parameters.items()}
+
+    # Transitions
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything; the node can be configured anew."""
+        self.release()
+        return self.entered("unconfigured")
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything."""
+        self.release()
+        return self.entered("finalized")
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a transition that raised: back to unconfigured, from where the node can be configured again."""
+        self.release()
+        return self.entered("unconfigured")
+
+    def release(self) -> None:
+        """Let go of all that `on_configure` and `on_activate` made; safe to call at any time."""
+
+    def entered(self, state: str) -> TransitionCallbackReturn:
+        """Called with the label of a state that was reached."""
+        return TransitionCallbackReturn.SUCCESS
+
+    def not_configured(self, error: Exception) -> str:
+        """Log why `on_configure` failed, with where it did unless the user can mend it; returns the reason."""
+        expected = isinstance(error, UserError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        self.get_logger().error(f"not configured: {reason}" + ("" if expected else f"\n{traceback.format_exc()}"))
+        return reason
+
+    def destroy_node(self) -> None:
+        """End the threads before what they use goes."""
+        self.release()
+        if self._jump_handle is not None:
+            self._jump_handle.unregister()
+        super().destroy_node()
+
+    # Callbacks
+
+    def guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """The callback, whose exceptions are logged instead of ending the node."""
+        def call(*args: Any) -> None:
+            try:
+                callback(*args)
+            except Exception as error:
+                self.bad_message()
+                self.get_logger().error(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", throttle_duration_sec=1.0)
+        return call
+
+    def bad_message(self) -> None:
+        """Called for each message that was no use to anyone."""
+
+    def call_on_jump(self, callback: Callable[[], None]) -> None:
+        """Call back after each step of the node's clock back by more than `JUMP_NS`."""
+        threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-JUMP_NS))
+        self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self.guarded(lambda jump: callback()))
+
+
+def spin(make: Callable[[], ManagedNode], args: list[str] | None = None) -> None:
+    """Run the node that `make` builds until SIGINT or SIGTERM."""
+    rclpy.init(args=args)
+    node = make()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+        rclpy.utilities.try_shutdown()
