@@ -11,7 +11,7 @@ from typing import Any
 
 from fusion.config import apply_sets, from_mapping, load_yaml
 from fusion.errors import UserError
-from fusion.network import NetworkConfig
+from fusion.network_config import NetworkConfig
 from fusion.sensors.preprocess import InputConfig
 
 

@@ -1,152 +1,35 @@
-"""The network: streams, their meeting, and the head, put together. The only place that composes stages."""
+"""The network: streams, their meeting, and the head, put together. The only place that composes stages' modules."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fusion.bev.image_depth import reference_scale
-from fusion.bev.lift_splat import SplatConfig, SplatGrid, SplatLift, splat_grid
-from fusion.bev.pull import PullConfig, PullGrid, PullLift, lidar_depth_bin, pull_grid
-from fusion.bev.trunk import BevTrunk, TrunkConfig
-from fusion.encoders.camera import CameraConfig, CameraEncoder
-from fusion.encoders.efficientnet import EfficientNetLite, EfficientNetLiteConfig
-from fusion.encoders.pillars import PillarConfig, PillarEncoder, PillarInput
-from fusion.encoders.resnet import ResNetConfig
-from fusion.encoders.voxels import VoxelConfig, VoxelEncoder, VoxelInput
-from fusion.geometry.grid import BevGrid
-from fusion.heads.centre import CentreHead, HeadConfig, HeadOutput
-from fusion.heads.decode import DecodeConfig, RawDetections, decode
-from fusion.heads.perspective import PerspectiveConfig, PerspectiveHead, perspective_heatmap
-from fusion.heads.query.decode import decode_queries
+from fusion.bev.lift_splat import SplatConfig, SplatLift
+from fusion.bev.pull import PullConfig, PullLift
+from fusion.bev.trunk import BevTrunk
+from fusion.encoders.camera import CameraEncoder
+from fusion.encoders.efficientnet import EfficientNetLite
+from fusion.encoders.pillars import PillarConfig, PillarEncoder
+from fusion.encoders.voxels import VoxelConfig, VoxelEncoder
+from fusion.heads.centre import CentreHead, HeadConfig
+from fusion.heads.decode import RawDetections
+from fusion.heads.perspective import PerspectiveHead, perspective_heatmap
 from fusion.heads.query.head import QueryHead, QueryHeadConfig
 from fusion.heads.query.output import QueryOutput
-from fusion.heads.query.view import ViewGeometry, view_geometry
-from fusion.heads.targets import CentreTargets, TargetConfig, encode_targets
+from fusion.heads.targets import CentreTargets, encode_targets
+from fusion.inputs import NetInputs, Output, decode_output, prepare_inputs, usable
 from fusion.interaction.concat import ConcatConfig, ConcatFuser
 from fusion.interaction.dual import DualStreamConfig, DualStreamFuser
-from fusion.interaction.layer import Meeting
-from fusion.losses.centre import CentreLossConfig, centre_losses, class_weights, gaussian_focal_loss
+from fusion.losses.centre import centre_losses, class_weights, gaussian_focal_loss
 from fusion.losses.depth import depth_loss
-from fusion.losses.query import QueryLossConfig, query_losses
-from fusion.types import DETECTION_CLASSES, CameraStream, GroundTruth, Interacted, LidarStream, SensorBatch
-
-__all__ = [
-    "BevDuetNet",
-    "ConcatConfig",
-    "DualStreamConfig",
-    "EfficientNetLiteConfig",
-    "HeadConfig",
-    "HeadOutput",
-    "NetInputs",
-    "NetworkConfig",
-    "PillarConfig",
-    "PullConfig",
-    "QueryHeadConfig",
-    "QueryOutput",
-    "RawDetections",
-    "ResNetConfig",
-    "SplatConfig",
-    "VoxelConfig",
-    "build_network",
-]
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
-    """The whole network; the defaults are the real-time size.
-
-    Attributes:
-        classes: class names; labels index into them.
-        grid: the LiDAR's input grid.
-        out_stride: cells of `grid` per cell of the BEV maps in which the streams meet; a power of two.
-        camera, lidar: the encoders; None builds a network without that sensor (not both).
-        lift: camera features to BEV.
-        fuser: how the streams meet.
-        trunk, head, decode, targets, loss: the stages after that.
-        query_loss: in place of the head's part of `loss`, for a query decoder.
-        perspective: an auxiliary head that teaches the camera encoder while training, or None.
-    """
-
-    classes: tuple[str, ...] = DETECTION_CLASSES
-    grid: BevGrid = field(default_factory=BevGrid)
-    out_stride: Literal[1, 2, 4, 8] = 2
-    camera: CameraConfig | None = field(default_factory=CameraConfig)
-    lidar: PillarConfig | VoxelConfig | None = field(default_factory=PillarConfig)
-    lift: PullConfig | SplatConfig = field(default_factory=PullConfig)
-    fuser: ConcatConfig | DualStreamConfig = field(default_factory=ConcatConfig)
-    trunk: TrunkConfig = field(default_factory=TrunkConfig)
-    head: HeadConfig | QueryHeadConfig = field(default_factory=HeadConfig)
-    decode: DecodeConfig = field(default_factory=DecodeConfig)
-    targets: TargetConfig = field(default_factory=TargetConfig)
-    loss: CentreLossConfig = field(default_factory=CentreLossConfig)
-    query_loss: QueryLossConfig = field(default_factory=QueryLossConfig)
-    perspective: PerspectiveConfig | None = None
-
-    def __post_init__(self) -> None:
-        if self.camera is None and self.lidar is None:
-            raise ValueError("camera, lidar: expected at least one encoder, got none")
-        if any(size % self.out_stride for size in self.grid.shape):
-            raise ValueError(f"grid: expected cells divisible by out_stride {self.out_stride}, got {self.grid.shape}")
-        if not self.classes:
-            raise ValueError("classes: expected at least one class, got none")
-        if isinstance(self.fuser, DualStreamConfig):
-            depth = isinstance(self.lift, SplatConfig) or self.lift.depth is not None
-            query = isinstance(self.head, QueryHeadConfig)
-            self.fuser.check(camera=self.camera is not None, lidar=self.lidar is not None, depth=depth, decoder_reads_images=query,
-                             grid=self.bev_grid)
-            if self.fuser.layers == 0 and query:
-                raise ValueError("fuser.layers: a query decoder looks at both streams after their exchange; expected at least 1, got 0")
-
-    @property
-    def bev_grid(self) -> BevGrid:
-        """The grid of the BEV maps and the head."""
-        return self.grid.coarser(self.out_stride)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetInputs:
-    """What `BevDuetNet.prepare` makes of a batch: everything that is computed on the host.
-
-    Attributes:
-        images: `(B, N, 3, H, W)`.
-        camera_ok: `(B, N)` bool.
-        lidar_ok: `(B,)` bool.
-        cloud: pillars or voxels, None without a LiDAR encoder.
-        where: geometry of the camera lift, None without a camera encoder.
-        meeting: geometry of the interaction, None where it needs none.
-        view: how the cameras look, for a query decoder.
-    """
-
-    images: Tensor
-    camera_ok: Tensor
-    lidar_ok: Tensor
-    cloud: PillarInput | VoxelInput | None
-    where: PullGrid | SplatGrid | None
-    meeting: Meeting | None = None
-    view: ViewGeometry | None = None
-
-    def to(self, device: torch.device | str) -> NetInputs:
-        """The same inputs on another device."""
-        return _move(self, device)
-
-
-def _move(value: _T, device: torch.device | str) -> _T:
-    changes: dict[str, Any] = {}
-    for f in fields(value):  # type: ignore[arg-type]
-        item = getattr(value, f.name)
-        if isinstance(item, Tensor):
-            changes[f.name] = item.to(device)
-        elif is_dataclass(item):
-            changes[f.name] = _move(item, device)
-    return replace(value, **changes)  # type: ignore[type-var]
+from fusion.losses.query import query_losses
+from fusion.network_config import NetworkConfig
+from fusion.types import CameraStream, GroundTruth, Interacted, LidarStream, SensorBatch
 
 
 class BevDuetNet(nn.Module):
@@ -205,44 +88,10 @@ class BevDuetNet(nn.Module):
             self.camera.backbone.load_pretrained()
 
     def prepare(self, batch: SensorBatch) -> NetInputs:
-        """The host's part of the work: pillars or voxels, and where cells and pixels look. Changes nothing in `batch`."""
-        where: PullGrid | SplatGrid | None = None
-        meeting: Meeting | None = None
-        view: ViewGeometry | None = None
-        if self.config.camera is not None:
-            image_hw = (batch.images.shape[-2], batch.images.shape[-1])
-            feature_hw, grid = self.config.camera.feature_hw(image_hw), self.config.bev_grid
-            with torch.no_grad(), torch.autocast(batch.images.device.type, enabled=False):
-                match self.config.lift:
-                    case PullConfig() as lift:
-                        where = pull_grid(
-                            batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift.heights_m, lift.views, lift.depth
-                        )
-                        if lift.depth is not None and self.training:
-                            where = replace(where, depth_bin=lidar_depth_bin(
-                                lift.depth, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, batch.points, batch.points_ok
-                            ))
-                    case SplatConfig() as lift:
-                        where = splat_grid(
-                            batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, batch.points_ok
-                        )
-                meeting = self.fuser.prepare(batch, grid, feature_hw, self._bin_edges_m(batch))
-                if isinstance(self.head, QueryHead):
-                    view = view_geometry(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw)
-        cloud = None if self.lidar is None else self.lidar.prepare(batch.points, batch.points_ok & batch.lidar_ok[:, None])
-        return NetInputs(images=batch.images, camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where, meeting=meeting,
-                         view=view)
+        """The host's part of the work; see `prepare_inputs`."""
+        return prepare_inputs(self.config, batch, training=self.training)
 
-    def _bin_edges_m(self, batch: SensorBatch) -> Tensor | None:
-        """`(B, N, bins + 1)` edges of the lift's depth bins in each camera's own depths; None where it predicts no depth."""
-        match self.config.lift:
-            case SplatConfig() as lift:
-                return lift.edges_m().to(batch.intrinsics).expand(*batch.camera_ok.shape, -1)
-            case PullConfig(depth=bins) if bins is not None:
-                return bins.edges_m().to(batch.intrinsics) / reference_scale(batch.intrinsics, batch.images.shape[-1])[..., None]
-        return None
-
-    def forward(self, inputs: SensorBatch | NetInputs) -> HeadOutput | QueryOutput:
+    def forward(self, inputs: SensorBatch | NetInputs) -> Output:
         """Maps, or queries, on `config.bev_grid`."""
         if isinstance(inputs, SensorBatch):
             inputs = self.prepare(inputs)
@@ -254,9 +103,9 @@ class BevDuetNet(nn.Module):
             return self.fuser(camera, lidar)  # type: ignore[no-any-return]
         return self.fuser(camera, lidar, inputs.meeting)  # type: ignore[no-any-return]
 
-    def _answer(self, interacted: Interacted, inputs: NetInputs) -> HeadOutput | QueryOutput:
+    def _answer(self, interacted: Interacted, inputs: NetInputs) -> Output:
         joined = self.trunk(interacted.bev)
-        output: HeadOutput | QueryOutput
+        output: Output
         if isinstance(self.head, QueryHead):
             output = self.head(joined, interacted.camera, interacted.lidar, inputs.view)
         else:
@@ -282,7 +131,7 @@ class BevDuetNet(nn.Module):
         """What the head should say about these boxes (on the CPU)."""
         return encode_targets(truths, self.config.bev_grid, len(self.config.classes), self.config.targets)
 
-    def losses(self, output: HeadOutput | QueryOutput, targets: CentreTargets, inputs: NetInputs | None = None) -> dict[str, Tensor]:
+    def losses(self, output: Output, targets: CentreTargets, inputs: NetInputs | None = None) -> dict[str, Tensor]:
         """Weighted losses by name (their sum is to be minimised); `inputs` is needed for depth supervision alone."""
         if isinstance(output, QueryOutput):
             losses = query_losses(output, targets, self.config.bev_grid, self.config.query_loss)
@@ -312,11 +161,9 @@ class BevDuetNet(nn.Module):
         labels = (target == 1).nonzero()[:, 1]
         return gaussian_focal_loss(logits, target, class_weights(labels, len(self.config.classes), self.config.loss.class_balance))
 
-    def decode(self, output: HeadOutput | QueryOutput, ok: np.ndarray | None = None) -> list[RawDetections]:
+    def decode(self, output: Output, ok: np.ndarray | None = None) -> list[RawDetections]:
         """Boxes of an answer; `(B,)` bool `ok` False gives none."""
-        if isinstance(output, QueryOutput):
-            return decode_queries(output, self.config.bev_grid, self.config.classes, self.config.decode, ok)
-        return decode(output, self.config.bev_grid, self.config.classes, self.config.decode, ok)
+        return decode_output(self.config, output, ok)
 
     @torch.no_grad()
     def detect(self, batch: SensorBatch | NetInputs) -> list[RawDetections]:
@@ -326,12 +173,7 @@ class BevDuetNet(nn.Module):
 
     def usable(self, inputs: NetInputs) -> np.ndarray:
         """`(B,)` bool: at least one sensor that this network reads is present."""
-        usable = np.zeros(len(inputs.lidar_ok), bool)
-        if self.camera is not None:
-            usable |= inputs.camera_ok.any(dim=1).cpu().numpy()
-        if self.lidar is not None:
-            usable |= inputs.lidar_ok.cpu().numpy()
-        return usable
+        return usable(self.config, inputs)
 
 
 def build_network(config: NetworkConfig) -> BevDuetNet:

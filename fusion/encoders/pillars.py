@@ -39,6 +39,17 @@ class PillarInput:
     index: Tensor
 
 
+def prepare_pillars(config: PillarConfig, grid: BevGrid, points: Tensor, points_ok: Tensor) -> PillarInput:
+    """Pillarise `(B, P, 5)` points on the host; the result is on the device of `points`."""
+    pillars = pillarise(points.detach().cpu().numpy(), points_ok.detach().cpu().numpy(), grid, config.max_points)
+    device = points.device
+    return PillarInput(
+        features=torch.from_numpy(pillars.features).to(device),
+        mask=torch.from_numpy(pillars.mask).to(device),
+        index=torch.from_numpy(pillars.index).to(device),
+    )
+
+
 class PillarEncoder(nn.Module):
     """Linear, batch norm, ReLU, maximum over points; canvas by unique indices; strided convolutions to the BEV grid."""
 
@@ -55,16 +66,6 @@ class PillarEncoder(nn.Module):
         if not layers:
             layers += [conv_bn(channels, config.out_channels, 3), nn.ReLU(inplace=True)]
         self.stem = nn.Sequential(*layers)
-
-    def prepare(self, points: Tensor, points_ok: Tensor) -> PillarInput:
-        """Pillarise `(B, P, 5)` points on the host; the result is on the device of `points`."""
-        pillars = pillarise(points.detach().cpu().numpy(), points_ok.detach().cpu().numpy(), self.grid, self.config.max_points)
-        device = points.device
-        return PillarInput(
-            features=torch.from_numpy(pillars.features).to(device),
-            mask=torch.from_numpy(pillars.mask).to(device),
-            index=torch.from_numpy(pillars.index).to(device),
-        )
 
     def forward(self, pillars: PillarInput, lidar_ok: Tensor) -> Tensor:
         """Pillars and `(B,)` availability -> `(B, C, X, Y)`, exactly zero where the LiDAR is absent."""

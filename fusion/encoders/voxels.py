@@ -30,6 +30,10 @@ class VoxelConfig:
     channels: tuple[int, ...] = (16, 32, 64, 64)
     out_channels: int = 128
 
+    def size_z(self, grid: BevGrid) -> int:
+        """Voxels of a column."""
+        return max(1, round((grid.z_range_m[1] - grid.z_range_m[0]) / self.z_cell_m))
+
 
 @dataclass(frozen=True, kw_only=True)
 class VoxelInput:
@@ -51,6 +55,23 @@ def import_spconv() -> Any:
     return spconv
 
 
+def prepare_voxels(config: VoxelConfig, grid: BevGrid, points: Tensor, points_ok: Tensor) -> VoxelInput:
+    """Voxelise `(B, P, 5)` points on the host; the result is on the device of `points`."""
+    size_z = config.size_z(grid)
+    low = np.array([grid.x_range_m[0], grid.y_range_m[0], grid.z_range_m[0]])
+    size = np.array([*grid.shape, size_z])
+    step = np.array([grid.cell_m, grid.cell_m, (grid.z_range_m[1] - grid.z_range_m[0]) / size_z])
+    rows, flat = _assign(points.detach().cpu().numpy(), points_ok.detach().cpu().numpy(), low, step, size)
+    unique, owner, counts = np.unique(flat, return_inverse=True, return_counts=True)
+    sums = np.stack([np.bincount(owner, rows[:, c].astype(np.float64), len(unique)) for c in range(5)], axis=1)
+    features = (sums / counts[:, None]).astype(np.float32)
+    sample, rest = np.divmod(unique, int(size.prod()))
+    x, rest = np.divmod(rest, size[1] * size[2])
+    y, z = np.divmod(rest, size[2])
+    coords = np.stack([sample, z, x, y], axis=1).astype(np.int32)
+    return VoxelInput(features=torch.from_numpy(features).to(points.device), coords=torch.from_numpy(coords).to(points.device))
+
+
 class VoxelEncoder(nn.Module):
     """Submanifold blocks at every level, a strided sparse convolution between levels, then height into channels."""
 
@@ -61,7 +82,7 @@ class VoxelEncoder(nn.Module):
         if len(config.channels) < levels:
             raise UserError(f"lidar.channels: expected {levels} levels for out_stride {out_stride}, got {config.channels}")
         spconv = import_spconv()
-        self.size_z = max(1, round((grid.z_range_m[1] - grid.z_range_m[0]) / config.z_cell_m))
+        self.size_z = config.size_z(grid)
         stages: list[nn.Module] = []
         channels, height = 5, self.size_z
         for level, width in enumerate(config.channels[:levels]):
@@ -74,22 +95,6 @@ class VoxelEncoder(nn.Module):
         self.stages = spconv.SparseSequential(*stages)
         self.flatten = nn.Sequential(conv_bn(channels * height, config.out_channels, 3), nn.ReLU(inplace=True))
         self.flat_channels = channels * height
-
-    def prepare(self, points: Tensor, points_ok: Tensor) -> VoxelInput:
-        """Voxelise `(B, P, 5)` points on the host; the result is on the device of `points`."""
-        grid = self.grid
-        low = np.array([grid.x_range_m[0], grid.y_range_m[0], grid.z_range_m[0]])
-        size = np.array([*grid.shape, self.size_z])
-        step = np.array([grid.cell_m, grid.cell_m, (grid.z_range_m[1] - grid.z_range_m[0]) / self.size_z])
-        rows, flat = _assign(points.detach().cpu().numpy(), points_ok.detach().cpu().numpy(), low, step, size)
-        unique, owner, counts = np.unique(flat, return_inverse=True, return_counts=True)
-        sums = np.stack([np.bincount(owner, rows[:, c].astype(np.float64), len(unique)) for c in range(5)], axis=1)
-        features = (sums / counts[:, None]).astype(np.float32)
-        sample, rest = np.divmod(unique, int(size.prod()))
-        x, rest = np.divmod(rest, size[1] * size[2])
-        y, z = np.divmod(rest, size[2])
-        coords = np.stack([sample, z, x, y], axis=1).astype(np.int32)
-        return VoxelInput(features=torch.from_numpy(features).to(points.device), coords=torch.from_numpy(coords).to(points.device))
 
     def forward(self, voxels: VoxelInput, lidar_ok: Tensor) -> Tensor:
         """Voxels and `(B,)` availability -> `(B, C, X, Y)`, exactly zero where the LiDAR is absent."""

@@ -8,8 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fusion.geometry.grid import BevGrid
-from fusion.types import CameraStream, Interacted, LidarStream, SensorBatch
+from fusion.types import CameraStream, Interacted, LidarStream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +43,6 @@ class ConcatFuser(nn.Module):
     def before_lift(self, perspective: Tensor, camera_ok: Tensor) -> Tensor:
         """Nothing is done to image features."""
         return perspective
-
-    def prepare(self, batch: SensorBatch, grid: BevGrid, feature_hw: tuple[int, int] | None, bin_edges_m: Tensor | None) -> None:
-        """Nothing: no cell looks anywhere but at itself."""
 
     def forward(self, camera: CameraStream | None, lidar: LidarStream | None, where: None = None) -> Interacted:
         """The joined map; a stream the network was built with must be given, absent samples are marked in `ok`."""

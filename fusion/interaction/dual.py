@@ -20,10 +20,10 @@ from fusion.interaction.bev_to_image import BevToImageConfig
 from fusion.interaction.deformable import DeformableSelfAttention, SelfAttentionConfig
 from fusion.interaction.image_to_bev import ImageToBevConfig
 from fusion.interaction.join import JoinConfig, build_join
-from fusion.interaction.layer import InteractionLayer, LayerConfig, Meeting, meeting_of
+from fusion.interaction.layer import InteractionLayer, LayerConfig, Meeting
 from fusion.interaction.operations import check_heads
 from fusion.interaction.polar import PolarConfig
-from fusion.types import CameraStream, Interacted, LidarStream, SensorBatch
+from fusion.types import CameraStream, Interacted, LidarStream
 
 PARTS = ("image_self", "bev_self", "image_to_bev", "polar", "bev_to_image")
 """Parts of a layer, by their names in `DualStreamConfig`."""
@@ -127,12 +127,6 @@ class DualStreamFuser(nn.Module):
         own = (channels * self.has_camera, channels * self.has_lidar)
         self.absent = None if config.absent is None or not all(own) else AbsentModality(config.absent, *own)
         self.join = build_join(config.join, *own, channels)
-
-    def prepare(self, batch: SensorBatch, grid: BevGrid, feature_hw: tuple[int, int] | None, bin_edges_m: Tensor | None) -> Meeting | None:
-        """The host's part of the work; see `meeting_of`. None without cameras or layers."""
-        if feature_hw is None or not self.config.layers:
-            return None
-        return meeting_of(self.config.layer, batch, grid, feature_hw, bin_edges_m)
 
     def before_lift(self, perspective: Tensor, camera_ok: Tensor) -> Tensor:
         """`(B, N, C, h, w)` image features of the encoder -> `(B, N, channels, h, w)` of the stream; exactly zero where absent."""

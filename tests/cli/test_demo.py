@@ -12,7 +12,8 @@ from fusion.cli.main import main
 from fusion.encoders.camera import CameraConfig
 from fusion.encoders.resnet import ResNetConfig
 from fusion.model import ModelConfig
-from fusion.network import NetworkConfig, build_network
+from fusion.network import build_network
+from fusion.network_config import NetworkConfig
 
 
 @pytest.fixture(scope="module")

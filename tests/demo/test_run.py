@@ -23,7 +23,8 @@ from fusion.encoders.resnet import ResNetConfig
 from fusion.errors import UserError
 from fusion.geometry.grid import BevGrid
 from fusion.model import ModelConfig
-from fusion.network import NetworkConfig, build_network
+from fusion.network import build_network
+from fusion.network_config import NetworkConfig
 from fusion.runtime.perceiver import Perceiver
 from fusion.sensors.preprocess import InputConfig
 

@@ -18,7 +18,8 @@ from fusion.evaluate.nuscenes_eval import Evaluation
 from fusion.evaluate.state_table import states_table, write_states
 from fusion.geometry.grid import BevGrid
 from fusion.model import ModelConfig
-from fusion.network import NetworkConfig, build_network
+from fusion.network import build_network
+from fusion.network_config import NetworkConfig
 from fusion.runtime.perceiver import Perceiver
 from fusion.sensors.preprocess import InputConfig
 from fusion.types import Detections, GroundTruth, SensorSet

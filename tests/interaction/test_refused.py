@@ -8,7 +8,7 @@ import pytest
 
 from fusion.config import from_mapping
 from fusion.errors import UserError
-from fusion.network import NetworkConfig
+from fusion.network_config import NetworkConfig
 
 DEPTH = {"kind": "pull", "depth": {"count": 8}}
 NO_PARTS: dict[str, Any] = {"image_self": None, "bev_self": None, "image_to_bev": None, "polar": None, "bev_to_image": None}

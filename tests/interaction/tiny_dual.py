@@ -22,7 +22,8 @@ from fusion.interaction.dual import DualStreamConfig
 from fusion.interaction.image_to_bev import ImageToBevConfig
 from fusion.interaction.join import JoinConfig
 from fusion.interaction.polar import PolarConfig
-from fusion.network import BevDuetNet, NetworkConfig, build_network
+from fusion.network import BevDuetNet, build_network
+from fusion.network_config import NetworkConfig
 from fusion.types import SensorBatch
 
 GRID = BevGrid(x_range_m=(-12.8, 12.8), y_range_m=(-12.8, 12.8), cell_m=0.8)

@@ -18,7 +18,8 @@ from fusion.geometry.grid import BevGrid
 from fusion.heads.centre import HeadConfig, HeadOutput
 from fusion.heads.decode import DecodeConfig
 from fusion.interaction.concat import ConcatConfig
-from fusion.network import BevDuetNet, NetworkConfig, build_network
+from fusion.network import BevDuetNet, build_network
+from fusion.network_config import NetworkConfig
 from fusion.types import GroundTruth, SensorBatch
 
 GRID = BevGrid(x_range_m=(-12.8, 12.8), y_range_m=(-12.8, 12.8), cell_m=0.8)

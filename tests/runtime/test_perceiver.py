@@ -13,7 +13,8 @@ from fusion.encoders.pillars import PillarConfig
 from fusion.encoders.resnet import ResNetConfig
 from fusion.geometry.grid import BevGrid
 from fusion.model import ModelConfig
-from fusion.network import NetworkConfig, build_network
+from fusion.network import build_network
+from fusion.network_config import NetworkConfig
 from fusion.runtime.perceiver import Perceiver
 from fusion.sensors.preprocess import InputConfig
 from fusion.types import SensorSet

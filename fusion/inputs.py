@@ -1,0 +1,137 @@
+"""The host's part of a network's work, before and after it: what it reads, made from a batch; what its answer means, as boxes.
+
+Everything here follows from the config alone, without weights: an exported engine and the network it came from share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fusion.bev.image_depth import reference_scale
+from fusion.bev.lift_splat import SplatConfig, SplatGrid, splat_grid
+from fusion.bev.pull import PullConfig, PullGrid, lidar_depth_bin, pull_grid
+from fusion.encoders.pillars import PillarConfig, PillarInput, prepare_pillars
+from fusion.encoders.voxels import VoxelConfig, VoxelInput, prepare_voxels
+from fusion.heads.centre import HeadOutput
+from fusion.heads.decode import RawDetections, decode
+from fusion.heads.query.decode import decode_queries
+from fusion.heads.query.head import QueryHeadConfig
+from fusion.heads.query.output import QueryOutput
+from fusion.heads.query.view import ViewGeometry, view_geometry
+from fusion.interaction.dual import DualStreamConfig
+from fusion.interaction.layer import Meeting, meeting_of
+from fusion.network_config import NetworkConfig
+from fusion.types import SensorBatch
+
+Output: TypeAlias = HeadOutput | QueryOutput
+"""What a network answers, by its head."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetInputs:
+    """What `prepare_inputs` makes of a batch: everything that the network reads.
+
+    Attributes:
+        images: `(B, N, 3, H, W)`.
+        camera_ok: `(B, N)` bool.
+        lidar_ok: `(B,)` bool.
+        cloud: pillars or voxels, None without a LiDAR encoder.
+        where: geometry of the camera lift, None without a camera encoder.
+        meeting: geometry of the interaction, None where it needs none.
+        view: how the cameras look, for a query decoder.
+    """
+
+    images: Tensor
+    camera_ok: Tensor
+    lidar_ok: Tensor
+    cloud: PillarInput | VoxelInput | None
+    where: PullGrid | SplatGrid | None
+    meeting: Meeting | None = None
+    view: ViewGeometry | None = None
+
+    def to(self, device: torch.device | str) -> NetInputs:
+        """The same inputs on another device."""
+        return _move(self, device)
+
+
+def _move(value: _T, device: torch.device | str) -> _T:
+    changes: dict[str, Any] = {}
+    for f in fields(value):  # type: ignore[arg-type]
+        item = getattr(value, f.name)
+        if isinstance(item, Tensor):
+            changes[f.name] = item.to(device)
+        elif is_dataclass(item):
+            changes[f.name] = _move(item, device)
+    return replace(value, **changes)  # type: ignore[type-var]
+
+
+def prepare_inputs(config: NetworkConfig, batch: SensorBatch, *, training: bool = False) -> NetInputs:
+    """Pillars or voxels, and where cells and pixels look; changes nothing in `batch`. With `training`, also what the depths are taught by."""
+    where: PullGrid | SplatGrid | None = None
+    meeting: Meeting | None = None
+    view: ViewGeometry | None = None
+    if config.camera is not None:
+        image_hw = (batch.images.shape[-2], batch.images.shape[-1])
+        feature_hw, grid = config.camera.feature_hw(image_hw), config.bev_grid
+        with torch.no_grad(), torch.autocast(batch.images.device.type, enabled=False):
+            match config.lift:
+                case PullConfig() as lift:
+                    where = pull_grid(
+                        batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift.heights_m, lift.views, lift.depth
+                    )
+                    if lift.depth is not None and training:
+                        where = replace(where, depth_bin=lidar_depth_bin(
+                            lift.depth, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, batch.points, batch.points_ok
+                        ))
+                case SplatConfig() as lift:
+                    where = splat_grid(
+                        batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, batch.points_ok
+                    )
+            if isinstance(config.fuser, DualStreamConfig) and config.fuser.layers:
+                meeting = meeting_of(config.fuser.layer, batch, grid, feature_hw, _bin_edges_m(config, batch))
+            if isinstance(config.head, QueryHeadConfig):
+                view = view_geometry(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw)
+    cloud: PillarInput | VoxelInput | None = None
+    points_ok = batch.points_ok & batch.lidar_ok[:, None]
+    match config.lidar:
+        case PillarConfig() as lidar:
+            cloud = prepare_pillars(lidar, config.grid, batch.points, points_ok)
+        case VoxelConfig() as lidar:
+            cloud = prepare_voxels(lidar, config.grid, batch.points, points_ok)
+        case None:
+            pass
+    return NetInputs(images=batch.images, camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where, meeting=meeting, view=view)
+
+
+def _bin_edges_m(config: NetworkConfig, batch: SensorBatch) -> Tensor | None:
+    """`(B, N, bins + 1)` edges of the lift's depth bins in each camera's own depths; None where it predicts no depth."""
+    match config.lift:
+        case SplatConfig() as lift:
+            return lift.edges_m().to(batch.intrinsics).expand(*batch.camera_ok.shape, -1)
+        case PullConfig(depth=bins) if bins is not None:
+            return bins.edges_m().to(batch.intrinsics) / reference_scale(batch.intrinsics, batch.images.shape[-1])[..., None]
+    return None
+
+
+def usable(config: NetworkConfig, inputs: NetInputs) -> np.ndarray:
+    """`(B,)` bool: at least one sensor that this network reads is present."""
+    some = np.zeros(len(inputs.lidar_ok), bool)
+    if config.camera is not None:
+        some |= inputs.camera_ok.any(dim=1).cpu().numpy()
+    if config.lidar is not None:
+        some |= inputs.lidar_ok.cpu().numpy()
+    return some
+
+
+def decode_output(config: NetworkConfig, output: Output, ok: np.ndarray | None = None) -> list[RawDetections]:
+    """Boxes of an answer; `(B,)` bool `ok` False gives none."""
+    if isinstance(output, QueryOutput):
+        return decode_queries(output, config.bev_grid, config.classes, config.decode, ok)
+    return decode(output, config.bev_grid, config.classes, config.decode, ok)
