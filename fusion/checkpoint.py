@@ -38,8 +38,8 @@ def save_checkpoint(path: Path, network: BevDuetNet, config: ModelConfig, extra:
         save_file({key: value.half() if half and value.dim() > 1 else value for key, value in state.items()}, str(temporary))
 
 
-def load_checkpoint(path: Path) -> tuple[BevDuetNet, ModelConfig]:
-    """Rebuild the network of a checkpoint, in eval mode.
+def load_checkpoint(path: Path, config: ModelConfig | None = None) -> tuple[BevDuetNet, ModelConfig]:
+    """Rebuild the network of a checkpoint, in eval mode; with `config`, by that one in place of the one beside the weights.
 
     Raises:
         UserError: a file is missing or corrupt, or the weights do not belong to the config; it lists the keys and shapes that differ.
@@ -49,7 +49,8 @@ def load_checkpoint(path: Path) -> tuple[BevDuetNet, ModelConfig]:
     config_path = path.with_suffix(".yaml")
     if not config_path.is_file():
         raise UserError(f"{config_path}: missing; a checkpoint needs its resolved config beside {path.name}")
-    config = from_mapping(ModelConfig, load_yaml(config_path).get("model") or {}, f"{config_path}: model")
+    named = config_path.name if config is None else "the config given"
+    config = config or from_mapping(ModelConfig, load_yaml(config_path).get("model") or {}, f"{config_path}: model")
     try:
         state = load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
@@ -59,7 +60,7 @@ def load_checkpoint(path: Path) -> tuple[BevDuetNet, ModelConfig]:
     if differences:
         shown = "".join(f"\n  {line}" for line in differences[:LISTED])
         more = f"\n  and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
-        raise UserError(f"{path}: weights do not fit {config_path.name}, {len(differences)} tensors differ; use the .yaml saved with them"
+        raise UserError(f"{path}: weights do not fit {named}, {len(differences)} tensors differ; use the .yaml saved with them"
                         f"{shown}{more}")
     network.load_state_dict(state)
     return network.eval(), config

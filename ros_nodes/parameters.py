@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fusion.errors import UserError
+from fusion.runtime.backends.names import BACKENDS, BackendName
 from fusion.sensors.sync import SyncConfig
 from ros_nodes.parameter_checks import choice, flag, ns, number, suggest, text, texts
 
 NUSCENES_CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 
 PARAMETERS: Mapping[str, tuple[Any, str]] = {
-    "model": ("nano", "name of shipped weights, or a path to a .safetensors file"),
+    "model": ("nano", "name of shipped weights, a path to a .safetensors file, or to a folder that `bevduet export` wrote"),
+    "backend": ("", "what runs the model: torch, compile, onnxruntime, openvino or tensorrt; empty: what the model is made for"),
     "config": ("", "name or path of a config whose model section replaces the one beside the weights; empty: theirs"),
     "overrides": ([], "KEY=VALUE lines as of --set, for model.input.*, model.network.decode.* and model.num_sweeps"),
     "cameras": (list(NUSCENES_CAMERAS), "names of the cameras, in rig order"),
@@ -30,7 +32,8 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
     "reliable": (False, "subscribe to sensors reliably instead of best effort"),
     "markers_min_score": (0.3, "boxes below are not drawn as markers; the detections hold all"),
     "device": ("cpu", "cpu, cuda or cuda:N"),
-    "threads": (0, "threads of the network on the CPU; 0: as many as torch chooses"),
+    "threads": (0, "threads of the network on the CPU; 0: as many as the backend chooses"),
+    "bf16": (False, "compute in bfloat16, where backend and CPU can: torch, compile, openvino"),
 }
 """Name -> default and description. Beside these, `sensors.NAME.KEY` with the keys below."""
 
@@ -87,8 +90,10 @@ class FusionNodeConfig:
     fixed_frame: str
     reliable: bool
     markers_min_score: float
+    backend: BackendName | None
     device: str
     threads: int
+    bf16: bool
 
     @property
     def sensors(self) -> tuple[str, ...]:
@@ -153,7 +158,7 @@ def read_config(values: Mapping[str, Any], resolve: Callable[[str], str] = str) 
         base_frame=_frame(top, "base_frame"), fixed_frame=_frame(top, "fixed_frame", empty=True),
         markers_min_score=number("markers_min_score", _value(top, "markers_min_score"), least=0.0, most=1.0),
         reliable=flag("reliable", _value(top, "reliable")), device=text("device", _value(top, "device")),
-        threads=_threads(_value(top, "threads")),
+        threads=_threads(_value(top, "threads")), backend=_backend(_value(top, "backend")), bf16=flag("bf16", _value(top, "bf16")),
     )
     if config.fixed_frame == config.base_frame:
         raise UserError(f"fixed_frame: {config.fixed_frame!r} is the base_frame too; give the frame in which the ego moves, or leave it empty")
@@ -247,6 +252,15 @@ def _threads(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:
         raise UserError(f"threads: expected a whole number from 0 to 1024, got {value!r}")
     return value
+
+
+def _backend(value: Any) -> BackendName | None:
+    for name in BACKENDS:
+        if value == name:
+            return name
+    if value != "":
+        raise UserError(f"backend: expected one of {', '.join(BACKENDS)}, or nothing, got {value!r}")
+    return None
 
 
 def _frame(top: Mapping[str, Any], key: str, *, empty: bool = False) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from fusion.checkpoint import load_checkpoint, resolve_model
 from fusion.config import apply_sets, from_mapping, to_mapping
 from fusion.errors import UserError
 from fusion.model import ModelConfig, load_model_config
-from fusion.network import BevDuetNet, build_network
+from fusion.runtime.backends.open import open_backend
+from fusion.runtime.backends.protocol import Backend
 from fusion.runtime.perceiver import Perceiver
 from fusion.runtime.timing import StageTimer
 from fusion.types import SensorSet
@@ -30,24 +30,16 @@ class LastStages(StageTimer):
 
 
 def load_perceiver(config: FusionNodeConfig) -> tuple[Perceiver, LastStages]:
-    """The network with its weights, warmed up, and the timer of its stages.
+    """What runs the network, warmed up, and the timer of its stages.
 
     Raises:
-        UserError: no such model, weights that do not fit the config, an override that is unknown or impossible, no such device.
+        UserError: no such model or backend, weights that do not fit the config, an override that is unknown or impossible, no such device,
+            an exported model with fewer camera slots than there are cameras.
     """
     _check_device(config.device)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    try:
-        network, model = load_checkpoint(resolve_model(config.model))
-    except UserError as error:
-        raise UserError(f"model: {error}") from None
-    if config.config:
-        network, model = _with_config(network, config.config)
-    model = _overridden(model, config.overrides)
-    network.config = model.network
+    backend = _open(config)
     timer = LastStages()
-    perceiver = Perceiver(network, model, device=config.device, timer=timer)
+    perceiver = Perceiver(backend, config=_overridden(backend.config, config.overrides), timer=timer)
     perceiver.warm_up(SensorSet.example(cameras=len(config.cameras), points=20_000))
     return perceiver, timer
 
@@ -62,17 +54,15 @@ def _check_device(name: str) -> None:
         raise UserError(f"device: {name!r} is not on this machine; expected cpu{f' or cuda:0 to cuda:{gpus - 1}' if gpus else ''}")
 
 
-def _with_config(network: BevDuetNet, name: str) -> tuple[BevDuetNet, ModelConfig]:
+def _open(config: FusionNodeConfig) -> Backend:
     try:
-        model = load_model_config(name)
+        model = load_model_config(config.config) if config.config else None
     except UserError as error:
         raise UserError(f"config: {error}") from None
-    other = build_network(model.network)
     try:
-        other.load_state_dict(network.state_dict())
-    except RuntimeError:
-        raise UserError(f"config: the network of {name!r} has other weights than the model; give the config that it was trained with") from None
-    return other.eval(), model
+        return open_backend(config.model, config.backend, device=config.device, threads=config.threads, bf16=config.bf16, config=model)
+    except UserError as error:
+        raise UserError(f"model: {error}") from None
 
 
 def _overridden(model: ModelConfig, overrides: tuple[str, ...]) -> ModelConfig:

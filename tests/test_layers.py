@@ -73,13 +73,14 @@ def test_stages_know_only_the_base(stage: str) -> None:
 
 
 def test_only_the_network_composes_stages() -> None:
-    """Nothing but `fusion/network.py`, its config and its host's part names two of the stages that it joins."""
+    """Nothing but `fusion/network.py`, its config, its host's part and its named tensors names two of the stages that it joins."""
     composed = {"encoders", "bev", "interaction", "heads"}
     joined: dict[str, set[str]] = {}
     for module, name in EDGES:
         if _part(name) in composed and _part(module) not in composed:
             joined.setdefault(module, set()).add(_part(name))
-    assert sorted(module for module, parts in joined.items() if len(parts) > 1) == ["fusion.inputs", "fusion.network", "fusion.network_config"]
+    assert sorted(module for module, parts in joined.items() if len(parts) > 1) == [
+        "fusion.export.ports", "fusion.inputs", "fusion.network", "fusion.network_config"]
 
 
 def test_simulation_knows_no_network_and_is_known_only_to_faces() -> None:

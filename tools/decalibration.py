@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from fusion.cli.model_options import add_model_options, open_chosen
 from fusion.cli.names import split_names
 from fusion.errors import UserError
 
@@ -20,30 +21,26 @@ from fusion.errors import UserError
 def main() -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="nano", help="name of shipped weights, or a path to a .safetensors file (default: %(default)s)")
+    add_model_options(parser)
     parser.add_argument("--dataroot", type=Path, required=True, help="a data set in nuScenes' format")
     parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
     parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
     parser.add_argument("--yaw-deg", default="0,2,5,10", metavar="DEGREES", help="angles, the first as reference (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; spinning threads are ten times slower on a busy machine
-    from fusion.checkpoint import load_checkpoint, resolve_model
-    from fusion.cli.device import check_device
     from fusion.data.open import open_source
     from fusion.evaluate.decalibration import decalibrate, decalibration_table, write_decalibration
     from fusion.runtime.perceiver import Perceiver
 
     try:
         yaws = _angles(args.yaw_deg)
-        check_device(args.device)
-        network, config = load_checkpoint(resolve_model(args.model))
-        if config.network.camera is None:
+        perceiver = Perceiver(open_chosen(args))
+        if perceiver.config.network.camera is None:
             raise UserError(f"--model {args.model}: reads no camera; expected one that does")
         wanted = split_names(args.scenes) if args.scenes else None
         source = open_source(args.dataroot, args.version, wanted)
-        result = decalibrate(source, Perceiver(network, config, device=args.device), yaws, args.dataroot, args.version, args.out)
+        result = decalibrate(source, perceiver, yaws, args.dataroot, args.version, args.out)
         write_decalibration(result, args.out, {"model": args.model, "dataroot": str(args.dataroot), "version": args.version})
     except UserError as error:
         print(f"decalibration: error: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from fusion.cli.model_options import add_model_options, open_chosen
 from fusion.cli.names import split_names
 from fusion.errors import UserError
 
@@ -19,25 +20,23 @@ from fusion.errors import UserError
 def main() -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="nano", help="name of shipped weights, or a path to a .safetensors file (default: %(default)s)")
+    add_model_options(parser)
     parser.add_argument("--dataroot", type=Path, required=True, help="a data set in nuScenes' format")
     parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
     parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; spinning threads are ten times slower on a busy machine
-    from fusion.checkpoint import load_checkpoint, resolve_model
     from fusion.data.open import open_source
     from fusion.evaluate.by_state import answer_states, score_states, sensor_states
     from fusion.evaluate.state_table import states_table, write_states
     from fusion.runtime.perceiver import Perceiver
 
     try:
-        network, config = load_checkpoint(resolve_model(args.model))
+        perceiver = Perceiver(open_chosen(args))
         wanted = split_names(args.scenes) if args.scenes else None
         source = open_source(args.dataroot, args.version, wanted)
-        runs = answer_states(source, Perceiver(network, config, device=args.device), source.scenes(), sensor_states(source.sensors()), args.out)
+        runs = answer_states(source, perceiver, source.scenes(), sensor_states(source.sensors()), args.out)
         scores = score_states(args.dataroot, args.version, source.scenes(), runs)
         write_states(scores, args.out, {"model": args.model, "dataroot": str(args.dataroot), "version": args.version})
     except UserError as error:

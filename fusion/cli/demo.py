@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.device import check_device
+from fusion.cli.model_options import add_model_options, model_words, open_chosen
 from fusion.errors import UserError
 
 EXAMPLES = """examples:
@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
                     " it by the official devkit in every sensor state, and write it all to one HTML page. Nothing is downloaded.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the page and its data, made if needed (default: %(default)s)")
-    parser.add_argument("--model", default="nano", help="name of shipped weights, or a path to a .safetensors file (default: %(default)s)")
+    add_model_options(parser)
     parser.add_argument("--seed", type=int, default=404, metavar="S", help="another seed simulates another world (default: %(default)s)")
     parser.add_argument("--weather", choices=("day", "night", "rain", "fog", "mixed"), default="day", help="of the simulation (default: %(default)s)")
     parser.add_argument("--duration", type=float, default=16.0, metavar="S", help="seconds of the simulated drive (default: %(default)s)")
@@ -35,7 +35,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--scene", help="its scene (default: the first)")
     parser.add_argument("--score-threshold", type=float, default=0.3, metavar="T",
                         help="draw and count boxes from this score on; the official scores use all (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--no-open", action="store_true", help="do not open the page in a browser")
     parser.set_defaults(run=run)
 
@@ -43,7 +42,6 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin at barriers are ten times slower on a busy machine
-    from fusion.checkpoint import load_checkpoint, resolve_model
     from fusion.demo.drive import can_open_pages, recorded_drive, simulated_drive
     from fusion.demo.run import PAGE, Clock, run_demo
     from fusion.evaluate.state_table import states_table
@@ -53,8 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--scene {args.scene}: names a scene of --dataroot, which is missing; leave --scene away for a simulated drive")
     if not 0 <= args.score_threshold <= 1:
         raise UserError(f"--score-threshold {args.score_threshold}: expected 0 to 1")
-    check_device(args.device)
-    network, config = load_checkpoint(resolve_model(args.model))  # before the long work, so that a wrong name costs nothing
+    perceiver = Perceiver(open_chosen(args))  # before the long work, so that a wrong name costs nothing
     clock = Clock(took_s={})
     if args.dataroot is not None:
         drive = recorded_drive(args.dataroot, args.version, args.scene)
@@ -63,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         with clock.part("simulating"):
             drive = simulated_drive(args.out, seed=args.seed, weather=args.weather, duration_s=args.duration)
     print(f"perceiving {drive.scene} while sensors die and come back", flush=True)
-    story = run_demo(drive, Perceiver(network, config, device=args.device), args.out, model=args.model, command=_command(args),
+    story = run_demo(drive, perceiver, args.out, model=args.model, command=_command(args),
                      seed=None if args.dataroot is not None else args.seed, clock=clock, min_score=args.score_threshold)
     page = (args.out / PAGE).resolve()
     print(f"\n{states_table(story.scores)}\n\n{story.headline()}\n-> {page}")
@@ -76,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     """The command line that makes this page again."""
-    words = ["bevduet", "demo", "--model", str(args.model), "--out", str(args.out)]
+    words = ["bevduet", "demo", *model_words(args), "--out", str(args.out)]
     if args.dataroot is None:
         words += ["--seed", str(args.seed), "--weather", args.weather, "--duration", f"{args.duration:g}"]
     else:

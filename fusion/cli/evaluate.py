@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.device import check_device
+from fusion.cli.model_options import add_model_options, open_chosen
 from fusion.cli.names import split_names
 from fusion.errors import UserError
 
@@ -32,9 +32,7 @@ def add_parser(subparsers: Any) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--results", type=Path, help="results_nusc.json of `bevduet perceive`")
     what.add_argument("--modality-use", action="store_true", help="how much --model uses the cameras and the LiDAR, by class")
-    parser.add_argument("--model", default="nano", help="with --modality-use: name of shipped weights, or a path to a .safetensors file"
-                                                        " (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="with --modality-use: cpu or cuda (default: %(default)s)")
+    add_model_options(parser, "with --modality-use: ")
     parser.add_argument("--out", type=Path, required=True, help="folder for the metrics, made if needed")
     parser.set_defaults(run=run)
 
@@ -62,15 +60,13 @@ def _results(args: argparse.Namespace, scenes: list[str] | None) -> int:
 
 
 def _modality_use(args: argparse.Namespace, scenes: list[str] | None) -> int:
-    from fusion.checkpoint import load_checkpoint, resolve_model
     from fusion.data.open import open_source
     from fusion.evaluate.modality_use import modality_use, use_sentence, use_table, write_use
     from fusion.runtime.perceiver import Perceiver
 
-    check_device(args.device)
-    network, config = load_checkpoint(resolve_model(args.model))
+    perceiver = Perceiver(open_chosen(args))
     source = open_source(args.dataroot, args.version, scenes)
-    use = modality_use(source, Perceiver(network, config, device=args.device), args.dataroot, args.version, args.out)
+    use = modality_use(source, perceiver, args.dataroot, args.version, args.out)
     write_use(use, args.out, {"model": args.model, "dataroot": str(args.dataroot), "version": args.version})
     print(f"{use_table(use)}\n\n{use_sentence(use)}  ->  {args.out / 'modality_use.md'}")
     return 0

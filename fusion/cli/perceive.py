@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusion.cli.device import check_device
+from fusion.cli.model_options import add_model_options, open_chosen
 from fusion.cli.names import split_names
 from fusion.errors import UserError
 
 if TYPE_CHECKING:
+    from fusion.runtime.backends.protocol import Backend
     from fusion.runtime.perceiver import Perceiver
 
 EXAMPLE = """examples:
@@ -32,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--version", default="v1.0-mini",
                         help="folder of nuScenes tables, or `kitti`, or `dgp` (default: %(default)s)")
     parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
-    parser.add_argument("--model", default="nano", help="name of shipped weights, or a path to a .safetensors file (default: %(default)s)")
+    add_model_options(parser)
     parser.add_argument("--untrained", action="store_true",
                         help="read --model as a config and use random weights: tries the machinery, detects nothing real")
     parser.add_argument("--sensors", choices=("camera+lidar", "lidar", "camera"), default="camera+lidar",
@@ -44,7 +46,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--score-threshold", type=_fraction, default=0.3, metavar="S",
                         help="draw boxes from this score on; results_nusc.json holds all (default: %(default)s)")
     parser.add_argument("--num-sweeps", type=int, metavar="N", help="LiDAR sweeps to accumulate, 0 to 10 (default: the model's)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -71,26 +72,31 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load_perceiver(args: argparse.Namespace) -> Perceiver:
-    import torch
-
-    from fusion.checkpoint import load_checkpoint, resolve_model
-    from fusion.model import load_model_config
-    from fusion.network import build_network
     from fusion.runtime.perceiver import Perceiver
 
-    check_device(args.device)
-    if args.untrained:
-        config = load_model_config(args.model)
-        torch.manual_seed(0)
-        network = build_network(config.network)
-        print("bevduet: warning: --untrained: random weights, the boxes mean nothing", file=sys.stderr)
-    else:
-        network, config = load_checkpoint(resolve_model(args.model))
-    reads_camera, reads_lidar = config.network.camera is not None, config.network.lidar is not None
+    backend = _untrained(args) if args.untrained else open_chosen(args)
+    network = backend.config.network
+    reads_camera, reads_lidar = network.camera is not None, network.lidar is not None
     if not (reads_camera and "camera" in args.sensors) and not (reads_lidar and "lidar" in args.sensors):
         raise UserError(f"--sensors {args.sensors}: model {args.model!r} reads {'cameras' if reads_camera else 'LiDAR'} only;"
                         f" pass --sensors {'camera' if reads_camera else 'lidar'} or another model")
-    return Perceiver(network, config, device=args.device)
+    return Perceiver(backend)
+
+
+def _untrained(args: argparse.Namespace) -> Backend:
+    import torch
+
+    from fusion.model import load_model_config
+    from fusion.network import build_network
+    from fusion.runtime.backends.torch_eager import TorchBackend
+
+    check_device(args.device)
+    if args.backend not in (None, "torch") or args.bf16:
+        raise UserError("--untrained: runs in torch as it is; leave --backend and --bf16 away")
+    config = load_model_config(args.model)
+    torch.manual_seed(0)
+    print("bevduet: warning: --untrained: random weights, the boxes mean nothing", file=sys.stderr)
+    return TorchBackend(build_network(config.network), config, device=args.device)
 
 
 def _names(text: str | None) -> list[str] | None:

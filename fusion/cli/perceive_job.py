@@ -110,7 +110,7 @@ def run_job(source: SceneSource, perceiver: Perceiver, job: PerceiveJob, *, mode
                 write_video(pictures, job.out / f"{scene}.mp4", fps=2.0 / job.draw_every)
         if summary.failed == total:
             raise UserError(f"none of the {total} keyframes could be read; the warnings above say why")
-    write_timing(job.out / "timing.json", perceiver.timer, model=model_name, device=str(perceiver.device), samples=summary.samples,
+    write_timing(job.out / "timing.json", perceiver.timer, model=model_name, backend=perceiver.backend.describe(), samples=summary.samples,
                  failed=summary.failed, note="milliseconds; `detect` is the sum of preprocess, prepare, network and decode;"
                                              " the first, warming call is not counted")
     return summary

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fusion.data.source import SceneSource
 from fusion.errors import UserError
 from fusion.evaluate.by_state import SensorState, StateScore, answer_states, score_states
 from fusion.evaluate.markdown import aligned
 from fusion.files import write_text
+from fusion.inputs import prepare_inputs
 from fusion.losses.contribution import contributions
 from fusion.runtime.perceiver import Perceiver
-from fusion.sensors.preprocess import to_batch
-from fusion.types import Detections, SensorSet
+from fusion.types import Detections, SensorBatch, SensorSet
 
 
 def use_states(sensors: Sequence[str]) -> tuple[SensorState, ...]:
@@ -58,20 +59,27 @@ class ContributionMeter:
         truth = self.source.ground_truth(readings.token)
         if truth is None or readings.lidar is None or all(reading is None for reading in readings.cameras.values()):
             return
-        network, device = self.perceiver.network, self.perceiver.device
-        truth = truth.select(truth.num_points != 0).in_classes(network.config.classes)  # the boxes that the official score counts
-        batch = to_batch([readings], self.perceiver.config.input)
+        network = self.perceiver.config.network
+        truth = truth.select(truth.num_points != 0).in_classes(network.classes)  # the boxes that the official score counts
+        batch = self.perceiver.batch(readings)
         views = (batch, batch.drop(lidar=torch.ones_like(batch.lidar_ok)), batch.drop(cameras=torch.ones_like(batch.camera_ok)))
-        both, camera_only, lidar_only = (network(network.prepare(view).to(device)).heatmap for view in views)
-        parts = contributions(both, camera_only, lidar_only, [truth], network.config.bev_grid)
+        both, camera_only, lidar_only = (self._heatmap(view) for view in views)
+        parts = contributions(both, camera_only, lidar_only, [truth], network.bev_grid)
         self.labels += parts.labels.tolist()
         self.camera_nats += parts.camera_nats.tolist()
         self.lidar_nats += parts.lidar_nats.tolist()
 
+    def _heatmap(self, batch: SensorBatch) -> Tensor:
+        heatmap: Tensor = self.perceiver.backend(prepare_inputs(self.perceiver.config.network, batch)).heatmap
+        if not heatmap.numel():
+            raise UserError("--modality-use: a query decoder's heatmap is only in its checkpoint, not in exported models or with backend compile;"
+                            " give the checkpoint and --backend torch")
+        return heatmap.clone()  # the next call may write over it
+
     def mean(self, name: str | None = None) -> tuple[float, float] | None:
         """Mean -log p of a class, or of all objects for None, by the camera's and by the LiDAR's contribution; None without an object."""
         labels = np.array(self.labels, np.int64)
-        classes = self.perceiver.network.config.classes
+        classes = self.perceiver.config.network.classes
         chosen = np.ones(len(labels), bool) if name is None else labels == (classes.index(name) if name in classes else -1)
         if not chosen.any():
             return None

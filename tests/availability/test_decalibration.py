@@ -19,6 +19,7 @@ from fusion.evaluate.by_state import StateAnswers, StateScore
 from fusion.evaluate.decalibration import DecalibratedSource, decalibrate, decalibration_table, write_decalibration, yaw_cameras
 from fusion.evaluate.nuscenes_eval import Evaluation
 from fusion.network import build_network
+from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
 from fusion.types import SensorSet
 
@@ -70,7 +71,7 @@ def test_every_angle_is_answered_and_scored(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(module, "score_states", scored)
     model = tiny_recipe().model
     model = replace(model, network=replace(model.network, decode=replace(model.network.decode, min_score=0.0, max_boxes=50)))
-    eyes = Perceiver(build_network(model.network), model)
+    eyes = Perceiver(TorchBackend(build_network(model.network), model))
     result = decalibrate(SyntheticSource(), eyes, (0, 2, 10), tmp_path, "none", tmp_path)
     assert [s.mean_ap for s in result.both] == pytest.approx([0.6, 0.56, 0.4])
     assert [s.mean_ap for s in result.camera_only] == pytest.approx([0.3, 0.24, 0.0])

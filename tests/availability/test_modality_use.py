@@ -21,8 +21,10 @@ from fusion.errors import UserError
 from fusion.evaluate.by_state import StateAnswers, StateScore
 from fusion.evaluate.modality_use import ContributionMeter, ModalityUse, modality_use, use_sentence, use_states, use_table, write_use
 from fusion.evaluate.nuscenes_eval import Evaluation
+from fusion.inputs import prepare_inputs
 from fusion.losses.contribution import contributions
 from fusion.network import build_network
+from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
 from fusion.sensors.preprocess import to_batch
 from fusion.types import DETECTION_CLASSES, GroundTruth, SensorSet
@@ -45,7 +47,7 @@ class Source(SyntheticSource):
 def perceiver() -> Perceiver:
     torch.manual_seed(0)
     model = tiny_recipe().model
-    return Perceiver(build_network(model.network), model)
+    return Perceiver(TorchBackend(build_network(model.network), model))
 
 
 def score(state: int, car: float, boxes: dict[str, int] | None = None) -> StateScore:
@@ -79,9 +81,9 @@ def test_meter_takes_the_objects_that_count_where_both_modalities_are() -> None:
     with torch.inference_mode():
         for token in ("0", "3"):
             batch = to_batch([source.load(token)], eyes.config.input)
-            heat = [eyes.network(view).heatmap for view in (
+            heat = [eyes.backend(prepare_inputs(eyes.config.network, view)).heatmap for view in (
                 batch, batch.drop(lidar=torch.tensor([True])), batch.drop(cameras=torch.ones(1, 2, dtype=torch.bool)))]
-            found.append(contributions(heat[0], heat[1], heat[2], [source.ground_truth(token)], eyes.network.config.bev_grid))
+            found.append(contributions(heat[0], heat[1], heat[2], [source.ground_truth(token)], eyes.config.network.bev_grid))
     assert meter.mean() == meter.mean("car")
     assert meter.mean() == pytest.approx((np.mean([float(p.camera_nats) for p in found]), np.mean([float(p.lidar_nats) for p in found])), rel=1e-5)
 
@@ -108,7 +110,7 @@ def test_a_model_of_one_modality_is_refused(tmp_path: Path) -> None:
     model = tiny_recipe().model
     model = replace(model, network=replace(model.network, camera=None))
     with pytest.raises(UserError, match="--modality-use: the model reads the LiDAR alone; expected one that reads camera and LiDAR"):
-        modality_use(Source(), Perceiver(build_network(model.network), model), tmp_path, "none", tmp_path)
+        modality_use(Source(), Perceiver(TorchBackend(build_network(model.network), model)), tmp_path, "none", tmp_path)
 
 
 def test_the_command_answers_in_every_state_and_prints_the_use(
@@ -120,7 +122,7 @@ def test_the_command_answers_in_every_state_and_prints_the_use(
     monkeypatch.setattr(fusion.data.open, "open_source", lambda *_: Source())
     monkeypatch.setattr(module, "score_states", scored)
     eyes = perceiver()
-    save_checkpoint(tmp_path / "m.safetensors", eyes.network, eyes.config)
+    save_checkpoint(tmp_path / "m.safetensors", build_network(eyes.config.network), eyes.config)
     out = tmp_path / "out"
     command = ["evaluate", "--dataroot", str(tmp_path), "--modality-use", "--model", str(tmp_path / "m.safetensors"), "--out", str(out)]
     assert main(command) == 0

@@ -18,6 +18,7 @@ from fusion.geometry.grid import BevGrid
 from fusion.model import ModelConfig
 from fusion.network import build_network
 from fusion.network_config import NetworkConfig
+from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
 from fusion.sensors.preprocess import InputConfig
 from fusion.types import GroundTruth, SensorSet
@@ -55,7 +56,7 @@ def perceiver() -> Perceiver:
         network=NetworkConfig(grid=BevGrid(x_range_m=(-12.8, 12.8), y_range_m=(-12.8, 12.8)),
                               camera=CameraConfig(backbone=ResNetConfig(width=0.25))))
     torch.manual_seed(0)
-    return Perceiver(build_network(config.network), config)
+    return Perceiver(TorchBackend(build_network(config.network), config))
 
 
 def names(folder: Path) -> set[str]:

@@ -25,6 +25,7 @@ from fusion.geometry.grid import BevGrid
 from fusion.model import ModelConfig
 from fusion.network import build_network
 from fusion.network_config import NetworkConfig
+from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
 from fusion.sensors.preprocess import InputConfig
 
@@ -54,7 +55,7 @@ def drive(folder: Path) -> Drive:
 @pytest.fixture(scope="module")
 def story(drive: Drive, folder: Path) -> Story:
     torch.manual_seed(0)
-    return run_demo(drive, Perceiver(build_network(CONFIG.network), CONFIG), folder, model="tiny", command="bevduet demo <&>", seed=3,
+    return run_demo(drive, Perceiver(TorchBackend(build_network(CONFIG.network), CONFIG)), folder, model="tiny", command="bevduet demo <&>", seed=3,
                     clock=Clock(took_s={"simulating": 1.0}), min_score=0.0)
 
 
@@ -144,7 +145,8 @@ def test_the_drive_is_made_once(drive: Drive, folder: Path) -> None:
 def test_a_model_of_one_kind_of_sensor_is_refused(drive: Drive, tmp_path: Path) -> None:
     config = ModelConfig(network=NetworkConfig(camera=None))
     with pytest.raises(UserError, match="reads LiDAR only"):
-        run_demo(drive, Perceiver(build_network(config.network), config), tmp_path, model="m", command="c", seed=None, clock=Clock(took_s={}))
+        run_demo(drive, Perceiver(TorchBackend(build_network(config.network), config)), tmp_path, model="m", command="c", seed=None,
+                 clock=Clock(took_s={}))
 
 
 def test_recorded_drives_that_do_not_fit(drive: Drive, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from small_rig import FORWARD, cloud, image, info
 
-from fusion.checkpoint import load_checkpoint, resolve_model
 from fusion.data.nuscenes import NuScenesSource
+from fusion.runtime.backends.open import open_backend
 from fusion.runtime.perceiver import Perceiver
 from fusion.types import Detections
 from ros_nodes.conversion import (
@@ -246,8 +246,7 @@ def test_fifty_cycles_leak_nothing(ros: Any, start_node: Callable[..., Any], lif
 def offline(scene0523: Path) -> Callable[[int], Detections]:
     """What `bevduet perceive` finds in the keyframe with a stamp."""
     source = NuScenesSource(scene0523, "v1.0-mini")
-    network, config = load_checkpoint(resolve_model("nano"))
-    perceiver = Perceiver(network, config)
+    perceiver = Perceiver(open_backend("nano"))
     tokens = {source.load(token, cameras=False, lidar=False).stamp_ns: token for token in source.tokens("scene-0523")}
     return lambda stamp: perceiver.perceive(source.load(tokens[stamp]))
 

@@ -15,6 +15,7 @@ from fusion.geometry.grid import BevGrid
 from fusion.model import ModelConfig
 from fusion.network import build_network
 from fusion.network_config import NetworkConfig
+from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
 from fusion.sensors.preprocess import InputConfig
 from fusion.types import SensorSet
@@ -29,7 +30,7 @@ def small(camera: bool = True, lidar: bool = True) -> Perceiver:
             camera=CameraConfig(backbone=ResNetConfig(width=0.25)) if camera else None, lidar=PillarConfig() if lidar else None),
     )
     torch.manual_seed(0)
-    return Perceiver(build_network(config.network), config)
+    return Perceiver(TorchBackend(build_network(config.network), config))
 
 
 READINGS = SensorSet.example(cameras=3, size_hw=(64, 96))

@@ -42,6 +42,7 @@ def worker(name: str, args: argparse.Namespace, pipe: Connection) -> None:
 
     from fusion.data.open import open_source
     from fusion.network import build_network
+    from fusion.runtime.backends.torch_eager import TorchBackend
     from fusion.runtime.perceiver import Perceiver
     from fusion.types import SensorSet
 
@@ -54,7 +55,7 @@ def worker(name: str, args: argparse.Namespace, pipe: Connection) -> None:
             readings = source.load(source.tokens(source.scenes()[0])[0], num_sweeps=config.num_sweeps)
         torch.manual_seed(0)
         network = build_network(config.network)
-        perceiver = Perceiver(network, config, device=args.device)
+        perceiver = Perceiver(TorchBackend(network, config, device=args.device))
         perceiver.warm_up(readings)
     except (UserError, ImportError) as error:
         pipe.send({"error": str(error)})

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias, get_args
+from typing import Protocol
 
 import torch
 
 from fusion.inputs import NetInputs, Output
 from fusion.model import ModelConfig
-
-BackendName: TypeAlias = Literal["torch", "compile", "onnxruntime", "openvino", "tensorrt"]
-
-BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 
 
 class Backend(Protocol):

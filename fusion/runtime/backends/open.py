@@ -1,0 +1,95 @@
+"""A model by name or file, and the backend that runs it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from fusion.errors import UserError
+from fusion.export.manifest import MANIFEST, Manifest, read_manifest
+from fusion.model import ModelConfig
+from fusion.runtime.backends.names import BackendName
+from fusion.runtime.backends.protocol import Backend
+
+RUNS: Mapping[str, tuple[BackendName, ...]] = {
+    "checkpoint": ("torch", "compile"), "onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",), "tensorrt": ("tensorrt",)}
+"""What can run each kind of model, the first unless asked otherwise."""
+
+ENGINE_SUFFIXES = (".onnx", ".xml", ".bin", ".engine", ".plan")
+
+
+def is_exported(model: str) -> bool:
+    """Whether `--model` names an exported folder or a file in it, and not shipped weights or a checkpoint."""
+    path = Path(model)
+    return path.suffix in ENGINE_SUFFIXES or path.name == MANIFEST or ("/" in model and path.is_dir()) or (path / MANIFEST).is_file()
+
+
+def open_backend(model: str, backend: BackendName | None = None, *, device: str = "cpu", threads: int = 0, bf16: bool = False,
+                 config: ModelConfig | None = None) -> Backend:
+    """Ready to answer.
+
+    Args:
+        model: name of shipped weights, a .safetensors file, or a folder that `bevduet export` wrote, or the engine's file in it.
+        backend: what runs it; None: what the model is made for.
+        device: cpu, or cuda or cuda:N where the backend can.
+        threads: of the network, and of torch on the host, on the CPU; 0: as many as the backend chooses.
+        bf16: compute in bfloat16 where backend and CPU can.
+        config: of a checkpoint, in place of the one beside its weights.
+
+    Raises:
+        UserError: no such model, damaged or stale files, a backend that does not run this kind of model, is not installed or has not got
+            the device.
+    """
+    if threads < 0:
+        raise UserError(f"threads: expected 0 (the backend chooses) or more, got {threads}")
+    if threads:
+        torch.set_num_threads(threads)
+    if not is_exported(model):
+        return _of_checkpoint(model, _chosen(model, "checkpoint", backend), device, bf16, config)
+    manifest, path = read_manifest(Path(model))
+    name = _chosen(model, manifest.format, backend)
+    if config is not None:
+        raise UserError(f"config: {model} is an exported model, which has its config inside; give a checkpoint, or leave the config away")
+    if bf16 and name != "openvino":
+        raise UserError(f"--bf16: backend {name} has no such choice; expected torch, compile or openvino")
+    if device != "cpu" and name == "openvino":
+        raise UserError(f"--device {device}: backend openvino runs on the CPU here; expected cpu")
+    match name:  # an engine's module is imported when it is asked for: each is heavy, and may be missing
+        case "onnxruntime":
+            from fusion.runtime.backends.onnx_runtime import OnnxRuntimeBackend
+
+            return OnnxRuntimeBackend(path, manifest, device=device, threads=threads)
+        case "openvino":
+            from fusion.runtime.backends.openvino import OpenVinoBackend
+
+            return OpenVinoBackend(path, manifest, threads=threads, bf16=bf16)
+        case _:
+            return _tensorrt(path, manifest, device)
+
+
+def _chosen(model: str, kind: str, backend: BackendName | None) -> BackendName:
+    if backend is not None and backend not in RUNS[kind]:
+        what = "a checkpoint" if kind == "checkpoint" else f"an exported model of format {kind}"
+        hint = "; export it first with `bevduet export`" if kind == "checkpoint" else ""
+        raise UserError(f"backend {backend}: does not run {model}, {what}; expected {' or '.join(RUNS[kind])}{hint}")
+    return backend or RUNS[kind][0]
+
+
+def _of_checkpoint(model: str, backend: BackendName, device: str, bf16: bool, given: ModelConfig | None) -> Backend:
+    from fusion.checkpoint import load_checkpoint, resolve_model
+    from fusion.runtime.backends.torch_eager import TorchBackend
+
+    network, config = load_checkpoint(resolve_model(model), given)
+    if backend == "compile":
+        from fusion.runtime.backends.torch_compiled import CompiledBackend
+
+        return CompiledBackend(network, config, device=device, bf16=bf16)
+    return TorchBackend(network, config, device=device, bf16=bf16)
+
+
+def _tensorrt(path: Path, manifest: Manifest, device: str) -> Backend:
+    backend: Backend = importlib.import_module("fusion.runtime.backends.tensorrt").TensorRTBackend(path, manifest, device=device)
+    return backend
