@@ -109,6 +109,21 @@ def sensor_states(sensors: Sequence[str]) -> tuple[SensorState, ...]:
     return tuple(states)
 
 
+def half_cameras_lost(sensors: Sequence[str]) -> SensorState:
+    """Every second camera missing, the first one included: a harder state than the four, for comparisons.
+
+    Args:
+        sensors: as in `sensor_states`.
+
+    Raises:
+        UserError: fewer than two cameras.
+    """
+    cameras = sensors[:-1]
+    if len(cameras) < 2:
+        raise UserError(f"sensors {', '.join(sensors)}: half the cameras cannot be lost; expected two cameras or more")
+    return SensorState(name="half_cameras_lost", title="half the cameras lost", lost=tuple(cameras[::2]))
+
+
 def answer_states(source: SceneSource, perceiver: Perceiver, scenes: Sequence[str], states: Sequence[SensorState], out: Path, *,
                   watch: Watch | None = None) -> list[StateAnswers]:
     """Answer every keyframe in every state and write `out/STATE/results_nusc.json`; files are read and decoded once.
