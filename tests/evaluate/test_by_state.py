@@ -13,7 +13,7 @@ import pytest
 from fusion.encoders.camera import CameraConfig
 from fusion.encoders.resnet import ResNetConfig
 from fusion.errors import UserError
-from fusion.evaluate.by_state import StateAnswers, StateScore, answer_states, score_states, sensor_states
+from fusion.evaluate.by_state import StateAnswers, StateScore, answer_states, half_cameras_lost, score_states, sensor_states
 from fusion.evaluate.nuscenes_eval import Evaluation
 from fusion.evaluate.state_table import states_table, write_states
 from fusion.geometry.grid import BevGrid
@@ -68,6 +68,9 @@ def test_the_states_of_a_rig() -> None:
         ("both", ()), ("lidar_only", ("CAM_FRONT_LEFT", "CAM_FRONT")), ("camera_only", ("LIDAR_TOP",)), ("one_camera_lost", ("CAM_FRONT",))]
     assert sensor_states(RIG)[-1].lost == ("CAM_0",)
     assert [s.name for s in sensor_states(("LIDAR_TOP",))] == ["both", "lidar_only", "camera_only"]
+    assert half_cameras_lost(("A", "B", "C", "D", "LIDAR_TOP")).lost == ("A", "C")
+    with pytest.raises(UserError, match="half the cameras cannot be lost"):
+        half_cameras_lost(("A", "LIDAR_TOP"))
 
 
 def test_each_keyframe_is_read_once_and_answered_in_every_state(perceiver: Perceiver, tmp_path: Path) -> None:
