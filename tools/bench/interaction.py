@@ -2,9 +2,10 @@
 
     python tools/bench/interaction.py [--size reference|nano|small] [--device cuda] [--repeats 5] [--out FOLDER]
 
-Plain attention is the same exchange with every cell a query over every pixel and back: full matrices of logits. Where they would not fit
-into --memory-gb, its time is not measured and its memory is the size of the larger matrix. `--size reference` is 6 x 448 x 800 images at
-stride 8, 180 x 180 cells of 0.6 m, 128 channels, as published for DeepInteraction++.
+Plain attention is the same exchange with every cell a query over every pixel and back, in two forms: "plain" writes full matrices of
+logits, is measured only where they fit into --memory-gb, and otherwise takes at least the memory of one matrix; "fused" is torch's
+scaled_dot_product_attention, which never writes them. `--size reference` is 6 x 448 x 800 images at stride 8, 180 x 180 cells of 0.6 m,
+128 channels, as published for DeepInteraction++.
 On the CPU each measurement has a process of its own, whose peak memory it reports beyond weights and inputs. On a machine that is busy
 otherwise, compare the processor's milliseconds with --threads 1.
 """
@@ -27,6 +28,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
+import torch.nn.functional as F
+from interaction_growth import fitted, plot
 from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
@@ -73,16 +76,31 @@ SIZES = {
 
 
 class PlainExchange(nn.Module):
-    """Cells attend to all pixels, pixels to all cells; logits as full matrices."""
+    """Cells attend to all pixels, pixels to all cells.
 
-    def __init__(self, channels: int, heads: int) -> None:
+    Args:
+        fused: the logits stay in registers, else they are matrices.
+    """
+
+    def __init__(self, channels: int, heads: int, fused: bool) -> None:
         super().__init__()
-        self.to_bev, self.to_image = (nn.MultiheadAttention(channels, heads, batch_first=True) for _ in range(2))
+        self.heads, self.fused = heads, fused
+        self.to_bev, self.to_image = (nn.ModuleList(nn.Linear(channels, channels) for _ in range(4)) for _ in range(2))
 
     def forward(self, perspective: Tensor, bev: Tensor) -> tuple[Tensor, Tensor]:
         """Token forms of both streams."""
         pixels, cells = to_tokens(perspective.transpose(1, 2).flatten(3)), to_tokens(bev)
-        return self.to_image(pixels, cells, cells, need_weights=True)[0], self.to_bev(cells, pixels, pixels, need_weights=True)[0]
+        return self._attend(self.to_image, pixels, cells), self._attend(self.to_bev, cells, pixels)
+
+    def _attend(self, parts: Any, tokens: Tensor, others: Tensor) -> Tensor:
+        query, key, value = (part(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+                             for part, x in zip(parts, (tokens, others, others), strict=False))
+        if self.fused:
+            mixed = F.scaled_dot_product_attention(query, key, value)
+        else:
+            mixed = (query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])).softmax(dim=-1) @ value
+        out: Tensor = parts[3](mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 def host(size: Size) -> tuple[BevGrid, Callable[[], Meeting]]:
@@ -108,12 +126,12 @@ def made(size: Size, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor, Meeti
 
 
 def calls(size: Size, device: str, what: str) -> Callable[[], Any]:
-    """A call of the layer ("layer"), of one of its parts, of plain attention ("plain") or of the host's part ("host")."""
+    """A call of the layer ("layer"), of one of its parts, of plain attention ("plain", "fused") or of the host's part ("host")."""
     if what == "host":
         return host(size)[1]
     perspective, bev, here, logits, where = made(size, device)
-    if what == "plain":
-        plain = PlainExchange(size.channels, size.heads).to(device).eval()
+    if what in ("plain", "fused"):
+        plain = PlainExchange(size.channels, size.heads, what == "fused").to(device).eval()
         return lambda: plain(perspective, bev)
     layer = InteractionLayer(size.layer, size.channels).to(device).eval()
     match what:
@@ -167,35 +185,12 @@ def plain_gb(size: Size) -> float:
     return size.heads * size.cells**2 * size.cameras * math.prod(size.feature_hw) * 4 / 2**30
 
 
-def straight(x: list[float], y: list[float]) -> tuple[float, float, float]:
-    """Start and slope of the straight line nearest to y over x, and the share of y's variance that it explains."""
-    slope, start = statistics.linear_regression(x, y)
-    return start, slope, statistics.correlation(x, y) ** 2
-
-
 def growth(size: Size, args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
-    """The layer at 1 to 8 cameras, and at an eighth of the cells to all of them."""
-    run = {"cameras": [replace(size, cameras=n) for n in (1, 2, 4, 8)],
-           "cells": [replace(size, cells=max(4 * round(size.cells * math.sqrt(f) / 4), 8)) for f in (0.125, 0.25, 0.5, 1.0)]}
+    """The layer at 1 to 8 cameras, and at an eighth of the cells to twice as many."""
+    run = {"cameras": [replace(size, cameras=n) for n in (1, 2, 3, 4, 6, 8)],
+           "cells": [replace(size, cells=max(4 * round(size.cells * math.sqrt(f) / 4), 8)) for f in (0.125, 0.25, 0.5, 1.0, 2.0)]}
     return {name: [{name: float(s.cameras if name == "cameras" else s.cells**2), "plain_gb": plain_gb(s),
                     **apart(s, args.device, "layer", args.repeats, args.threads)} for s in sizes] for name, sizes in run.items()}
-
-
-def plot(results: dict[str, Any], path: Path) -> None:
-    """Time and memory over cameras and over cells."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for axis, (name, rows) in zip(axes, results["growth"].items(), strict=True):
-        x = [row[name] for row in rows]
-        axis.plot(x, [row["ms"] for row in rows], "o-", label="ms")
-        axis.plot(x, [row["mb"] for row in rows], "s--", label="MB")
-        axis.set(xlabel=name, xlim=(0, None), ylim=(0, None), title=f"one layer by {name}")
-        axis.legend()
-    figure.savefig(path, dpi=120)
 
 
 def main() -> int:
@@ -211,35 +206,36 @@ def main() -> int:
     args = parser.parse_args()
     size = SIZES[args.size]
     names = ["layer", *PARTS] + ([] if args.parts else ["host"])
-    fits = not args.parts and 3 * plain_gb(size) <= args.memory_gb  # logits, their softmax, and the mean that is returned
-    results: dict[str, Any] = {"size": args.size, "device": args.device, "plain_matrix_gb": plain_gb(size)}
-    results["parts"] = {name: apart(size, args.device, name, args.repeats, args.threads) for name in [*names, *(["plain"] if fits else [])]}
+    fits = not args.parts and 3 * plain_gb(size) <= args.memory_gb  # logits, their softmax, and a copy on the way
+    results: dict[str, Any] = {"size": args.size, "device": args.device, "threads": args.threads, "plain_matrix_gb": plain_gb(size)}
+    names += [] if args.parts else ["fused", *(["plain"] if fits else [])]
+    results["parts"] = {name: apart(size, args.device, name, args.repeats, args.threads) for name in names}
     print(f"{args.size}: {size.cameras} x {size.feature_hw} features, {size.cells} x {size.cells} cells, {size.channels} channels, {args.device}")
     print(f"{'':<14}{'ms':>10}{'CPU ms':>10}{'MB':>10}")
     for name, row in results["parts"].items():
         print(f"{name:<14}{row['ms']:>10.1f}{row['processor_ms']:>10.1f}{row['mb']:>10.0f}")
-    layer = results["parts"]["layer"]
-    if fits:
-        plain = results["parts"]["plain"]
-        print(f"plain / layer: {plain['ms'] / layer['ms']:.1f} x time, {plain['mb'] / max(layer['mb'], 1):.1f} x memory")
-    else:
-        print(f"plain attention, not measured: one matrix of logits takes {plain_gb(size):.1f} GB,"
-              f" {plain_gb(size) * 1024 / max(layer['mb'], 1):.0f} x the layer's memory")
+    layer, clock = results["parts"]["layer"], "processor_ms" if args.device == "cpu" else "ms"
+    for name in ("plain", "fused"):
+        if name in results["parts"]:
+            other = results["parts"][name]
+            print(f"{name} / layer: {other[clock] / layer[clock]:.1f} x time, {other['mb'] / max(layer['mb'], 1):.1f} x memory")
+    if not args.parts and not fits:
+        print(f"plain, not measured: one matrix of logits takes {plain_gb(size):.1f} GB, {plain_gb(size) * 1024 / max(layer['mb'], 1):.0f} x the"
+              " layer's memory")
     if not args.parts:
         results["growth"] = growth(size, args)
         for name, rows in results["growth"].items():
             for row in rows:
                 print(f"{name} {row[name]:>8.0f}{row['ms']:>10.1f} ms{row['processor_ms']:>8.1f} CPU ms{row['mb']:>8.0f} MB"
                       f"   plain {row['plain_gb']:>8.2f} GB")
-            clock = "processor_ms" if args.device == "cpu" else "ms"
-            start, slope, explained = straight([row[name] for row in rows], [row[clock] for row in rows])
-            results[f"straight_{name}"] = {"start_ms": start, f"ms_per_1000_{name}": 1e3 * slope, "explained": explained}
-            print(f"{clock} = {start:.1f} + {slope:.4f} x {name}, which explains {explained:.3f} of the variance")
+            fit = results[f"fit_{name}"] = fitted([row[name] for row in rows], [row[clock] for row in rows])
+            print(f"{clock} = {fit['start']:.1f} + {fit['slope']:.4f} x {name}, which explains {fit['explained']:.3f} of the variance;"
+                  f" the part that grows goes with {name} ^ {fit['exponent']:.2f}")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "interaction.json").write_text(json.dumps(results, indent=2) + "\n")
         if "growth" in results:
-            plot(results, args.out / "interaction.png")
+            plot(results["growth"], {name: results[f"fit_{name}"] for name in results["growth"]}, clock, args.out / "interaction.png")
     return 0
 
 
