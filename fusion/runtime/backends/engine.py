@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fusion.errors import UserError
 from fusion.export.manifest import Manifest, Port
+from fusion.export.packages import require
 from fusion.export.ports import named_inputs, output_from_named
 from fusion.inputs import NetInputs, Output
 
@@ -57,12 +58,13 @@ def fit(port: Port, tensor: Tensor) -> Tensor:
     return tensor.to(DTYPES[port.dtype]).contiguous()
 
 
-def require(module: str, package: str) -> ModuleType:
-    """An engine's Python module; UserError that says how to install it."""
+def engine_module(name: str) -> ModuleType:
+    """An engine's Python package; UserError that says how to install it, or why it cannot be imported."""
+    require(name)
     try:
-        return importlib.import_module(module)
+        return importlib.import_module(name)
     except ImportError as error:
-        raise UserError(f"{module} cannot be imported ({error}); install {package}") from None
+        raise UserError(f"{name}: is installed, but cannot be imported: {error}") from None
 
 
 def _fixed(port: Port) -> tuple[int, ...]:

@@ -11,9 +11,7 @@ from torch import Tensor
 
 from fusion.errors import UserError
 from fusion.export.manifest import Manifest
-from fusion.runtime.backends.engine import Engine, require
-
-EXTRA = "the extra \"edge\": pip install -c tools/constraints.txt -e .[edge]"
+from fusion.runtime.backends.engine import Engine, engine_module
 
 
 class OnnxRuntimeBackend(Engine):
@@ -31,7 +29,7 @@ class OnnxRuntimeBackend(Engine):
 
     def __init__(self, path: Path, manifest: Manifest, *, device: torch.device | str = "cpu", threads: int = 0) -> None:
         self.device = torch.device(device)
-        runtime = require("onnxruntime", EXTRA)
+        runtime = engine_module("onnxruntime")
         provider = "CUDAExecutionProvider" if self.device.type == "cuda" else "CPUExecutionProvider"
         if provider not in runtime.get_available_providers():
             raise UserError(f"--device {device}: this onnxruntime offers {', '.join(runtime.get_available_providers())};"

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from fusion.errors import UserError
 from fusion.export.manifest import Manifest
-from fusion.runtime.backends.engine import Engine, require
-from fusion.runtime.backends.onnx_runtime import EXTRA
+from fusion.runtime.backends.engine import Engine, engine_module
 
 
 class OpenVinoBackend(Engine):
@@ -28,7 +27,7 @@ class OpenVinoBackend(Engine):
     """
 
     def __init__(self, path: Path, manifest: Manifest, *, threads: int = 0, bf16: bool = False) -> None:
-        openvino = require("openvino", EXTRA)
+        openvino = engine_module("openvino")
         core = openvino.Core()
         if bf16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UserError("--bf16: this CPU computes no bfloat16; leave it away")
