@@ -59,7 +59,7 @@ class TensorRTBackend(Engine):
             for name, tensor in tensors.items():
                 if not self._context.set_input_shape(name, tuple(tensor.shape)):
                     profile = self.manifest.build.get("profile", {}).get(name)
-                    raise UserError(f"{name}: shape {tuple(tensor.shape)} is outside the engine's profile {profile}; export it again with a larger one")
+                    raise UserError(f"{name}: shape {tuple(tensor.shape)} is outside the engine's profile {profile}; export it again")
                 self._context.set_tensor_address(name, tensor.data_ptr())
             done = self._context.execute_async_v3(self._stream.cuda_stream)
             self._stream.synchronize()
