@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,10 +50,18 @@ def check_rigid(name: str, matrix: np.ndarray, tolerance: float = 1e-3) -> None:
         ValueError: naming the matrix and what is wrong with it.
     """
     check_shape(name, matrix, (4, 4), {})
-    if not np.isfinite(matrix).all():
-        raise ValueError(f"{name}: expected finite numbers, got {matrix.tolist()}")
-    rotation = matrix[:3, :3]
-    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=tolerance) or np.linalg.det(rotation) < 0:
-        raise ValueError(f"{name}: expected a rotation in the upper-left 3x3 block, got {rotation.tolist()}")
-    if not np.allclose(matrix[3], [0, 0, 0, 1]):
-        raise ValueError(f"{name}: expected last row [0, 0, 0, 1], got {matrix[3].tolist()}")
+    rows = matrix.tolist()  # sixteen numbers: NumPy would take ten times as long, on every matrix of every answer
+    if not all(math.isfinite(value) for row in rows for value in row):
+        raise ValueError(f"{name}: expected finite numbers, got {rows}")
+    x, y, z = (row[:3] for row in rows[:3])
+    unit = max(abs(_dot(row, row) - 1) for row in (x, y, z))
+    square = max(abs(_dot(x, y)), abs(_dot(y, z)), abs(_dot(z, x)))
+    cross = (x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0])
+    if unit > tolerance or square > tolerance or _dot(cross, z) < 0:
+        raise ValueError(f"{name}: expected a rotation in the upper-left 3x3 block, got {[x, y, z]}")
+    if max(abs(value - wanted) for value, wanted in zip(rows[3], (0, 0, 0, 1), strict=True)) > 1e-5:
+        raise ValueError(f"{name}: expected last row [0, 0, 0, 1], got {rows[3]}")
+
+
+def _dot(first: Sequence[float], second: Sequence[float]) -> float:
+    return sum(a * b for a, b in zip(first, second, strict=True))
