@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,11 +12,12 @@ import numpy as np
 
 from fusion.data.readers import remove_close
 from fusion.errors import BadSensorData
-from fusion.sensors.camera_model import Undistorter
+from fusion.sensors.camera_model import CameraModel, Undistorter, reduction
 from fusion.sensors.health import SensorState
 from fusion.sensors.merge_clouds import merge_clouds
 from fusion.types import CameraReading, LidarReading, SensorSet
 from ros_nodes.conversion import camera_model_from_info, image_from_compressed_msg, image_from_msg, points_from_cloud
+from ros_nodes.effort import Effort
 from ros_nodes.parameters import CameraParameters, FusionNodeConfig, LidarParameters
 from ros_nodes.placing import Instant, Placed
 
@@ -39,11 +40,13 @@ class Assembled:
         sensor_set: the usable readings.
         lidars: the LiDARs whose clouds are in it; the set itself has one cloud under one name.
         rejected: sensor -> why its reading is not in it.
+        effort: what it cost.
     """
 
     sensor_set: SensorSet
     lidars: tuple[str, ...]
     rejected: Mapping[str, Rejection]
+    effort: Effort = field(default_factory=Effort)
 
     def sensors(self, used: tuple[str, ...]) -> tuple[str, ...]:
         """Names of a set's used sensors with the merged cloud's name replaced by those of its LiDARs."""
@@ -57,18 +60,22 @@ class Assembler:
     Args:
         config: the rig.
         num_sweeps: earlier sweeps that the model accumulates.
-        pool: where images are decoded side by side; None decodes one after another.
+        image_width: what the model scales images to; one that has to be worked on before is made smaller first, where it is much wider.
+            None: it never is.
+        pool: where images that have to be decoded or undistorted are, side by side; None: one after another.
     """
 
-    def __init__(self, config: FusionNodeConfig, *, num_sweeps: int = 0, pool: Executor | None = None) -> None:
-        self._config, self._num_sweeps, self._pool = config, num_sweeps, pool
-        self._undistorters: dict[str, tuple[Any, Undistorter]] = {}
+    def __init__(self, config: FusionNodeConfig, *, num_sweeps: int = 0, image_width: int | None = None, pool: Executor | None = None) -> None:
+        self._config, self._num_sweeps, self._image_width, self._pool = config, num_sweeps, image_width, pool
+        self._undistorters: dict[str, tuple[tuple[CameraModel, int], Undistorter]] = {}
         self._clouds: dict[tuple[str, int], np.ndarray] = {}
 
     def assemble(self, instant: Instant) -> Assembled:
         """The usable readings of an instant; never raises for what a sensor sent."""
+        before = Effort.so_far()
+        side: list[Effort] = []
         rejected: dict[str, Rejection] = {}
-        cameras = self._cameras(instant, rejected)
+        cameras = self._cameras(instant, rejected, side)
         clouds: dict[str, LidarReading] = {}
         for name, parameters in self._config.lidars.items():
             placed = instant.readings.get(name)
@@ -85,15 +92,17 @@ class Assembler:
             cameras=cameras, lidar=lidar, stamp_ns=instant.stamp_ns, global_T_ego=instant.global_T_ego,
             lidar_name=next(iter(clouds or self._config.lidars), "LIDAR"),
             warnings=tuple(f"{name}: {rejection.reason}" for name, rejection in rejected.items()))
-        return Assembled(sensor_set=sensor_set, lidars=tuple(clouds), rejected=rejected)
+        return Assembled(sensor_set=sensor_set, lidars=tuple(clouds), rejected=rejected, effort=(Effort.so_far() - before).beside(side))
 
-    def _cameras(self, instant: Instant, rejected: dict[str, Rejection]) -> dict[str, CameraReading | None]:
-        """Every camera of the rig in its order, decoded side by side where there is a pool."""
-        jobs: dict[str, Callable[[], CameraReading]] = {
-            name: partial(self._camera, parameters, instant.readings[name])
-            for name, parameters in self._config.cameras.items() if name in instant.readings}
-        if self._pool is not None and any(self._config.cameras[name].transport == "compressed" for name in jobs):
-            jobs = {name: self._pool.submit(job).result for name, job in jobs.items()}
+    def _cameras(self, instant: Instant, rejected: dict[str, Rejection], side: list[Effort]) -> dict[str, CameraReading | None]:
+        """Every camera of the rig in its order; what each thread of the pool spent is appended to `side`."""
+        jobs: dict[str, Callable[[], CameraReading]] = {}
+        for name, parameters in self._config.cameras.items():
+            if name in instant.readings:
+                placed = instant.readings[name]
+                job = jobs[name] = partial(self._camera, parameters, placed)
+                if self._pool is not None and (parameters.transport == "compressed" or _bends(placed.info)):
+                    jobs[name] = self._pool.submit(_measured, job, side).result
         found = {name: _attempt(job, name, rejected) for name, job in jobs.items()}
         return {name: found.get(name) for name in self._config.cameras}
 
@@ -101,21 +110,33 @@ class Assembler:
         ego_T_cam = _place_of(placed)
         if placed.info is None:
             raise _Uncalibrated(f"no CameraInfo on {parameters.info_topic} yet")
-        undistorter = self._undistorter(parameters.name, placed.info)
-        decode = image_from_msg if parameters.transport == "raw" else image_from_compressed_msg
-        image, intrinsics = undistorter.undistort(decode(placed.reading.message))
+        try:
+            model = camera_model_from_info(placed.info)
+        except BadSensorData as error:
+            raise _Uncalibrated(str(error)) from None
+        factor = 1 if self._image_width is None else reduction((model.width, model.height), self._image_width)
+        if parameters.transport == "raw":
+            image = image_from_msg(placed.reading.message)
+        else:
+            image, model, factor = self._decoded(placed.reading.message, model, factor)
+        image, intrinsics = self._undistorter(parameters.name, model, factor).undistort(image)
         return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=ego_T_cam, stamp_ns=placed.reading.stamp_ns,
                              global_T_ego=placed.global_T_ego)
 
-    def _undistorter(self, name: str, info: Any) -> Undistorter:
+    def _decoded(self, message: Any, model: CameraModel, factor: int) -> tuple[np.ndarray, CameraModel, int]:
+        """A compressed image, the camera with images of its size, and how many times smaller it may still become."""
+        if factor > 1 and self._config.reduced_decoding:
+            smaller = model.shrunk(factor, factor)
+            image = image_from_compressed_msg(message, factor)
+            if image.shape[:2] == (smaller.height, smaller.width):
+                return image, smaller, 1
+        return image_from_compressed_msg(message), model, factor  # one of another size is refused with its true size
+
+    def _undistorter(self, name: str, model: CameraModel, shrink: int) -> Undistorter:
         """The tables for a calibration, made anew only where it changed."""
-        try:
-            model = camera_model_from_info(info)
-        except BadSensorData as error:
-            raise _Uncalibrated(str(error)) from None
         known = self._undistorters.get(name)
-        if known is None or known[0] != model:
-            known = self._undistorters[name] = (model, Undistorter(model))
+        if known is None or known[0] != (model, shrink):
+            known = self._undistorters[name] = ((model, shrink), Undistorter(model, shrink=shrink))
         return known[1]
 
     def _cloud(self, parameters: LidarParameters, placed: Placed) -> LidarReading:
@@ -147,6 +168,20 @@ class Assembler:
 
 class _Uncalibrated(Exception):
     """Where a sensor looks is not known."""
+
+
+def _bends(info: Any) -> bool:
+    """Whether a CameraInfo has a lens that distorts, as far as a look can tell."""
+    return info is not None and any(info.d)
+
+
+def _measured(job: Callable[[], R], side: list[Effort]) -> R:
+    """The job, and what it cost this thread appended to `side`."""
+    before = Effort.so_far()
+    try:
+        return job()
+    finally:
+        side.append(Effort.so_far() - before)
 
 
 def _place_of(placed: Placed) -> np.ndarray:

@@ -17,6 +17,7 @@ from fusion.sensors.sync import Bundle, Collector, Offer
 from fusion.types import Detections
 from ros_nodes.assembly import Assembler, Rejection
 from ros_nodes.conversion import stamp_ns
+from ros_nodes.effort import Effort
 from ros_nodes.parameters import FusionNodeConfig
 from ros_nodes.perception import LastStages
 from ros_nodes.placing import Calibrations, Frames, Instant, Reading, place
@@ -35,6 +36,7 @@ class Answer:
         missing: every other sensor -> why it is not in the answer.
         skew_ns: sensor -> its reading's stamp minus the answer's.
         stages_ms: where the time went, from the arrival of the last reading on.
+        effort: what assembling cost.
         motion: why the ego's motion was not known; "" where it was, or is not wanted.
     """
 
@@ -43,6 +45,7 @@ class Answer:
     missing: Mapping[str, str]
     skew_ns: Mapping[str, int]
     stages_ms: dict[str, float]
+    effort: Effort
     motion: str
 
 
@@ -76,9 +79,8 @@ class FusionPipeline:
         self._pending: Bundle[Reading] | None = None
         self._num_sweeps = perceiver.config.num_sweeps
         self._sweeps: dict[str, deque[Reading]] = {name: deque(maxlen=self._num_sweeps + 2) for name in config.lidars}
-        compressed = any(camera.transport == "compressed" for camera in config.cameras.values())
-        self._pool = ThreadPoolExecutor(config.threads or min(os.cpu_count() or 1, 4), "decode") if compressed else None
-        self._assembler = Assembler(config, num_sweeps=self._num_sweeps, pool=self._pool)
+        self._pool = ThreadPoolExecutor(config.threads or min(os.cpu_count() or 1, 4), "images")  # starts a thread at the first need of it
+        self._assembler = Assembler(config, num_sweeps=self._num_sweeps, image_width=perceiver.config.input.image_size_hw[1], pool=self._pool)
         self._on_answer = on_answer
         self._outcomes: deque[tuple[str, Rejection | int]] = deque(maxlen=1000)  # sensor, and why it was rejected or the skew it was used with
         self.jumps = 0
@@ -138,8 +140,7 @@ class FusionPipeline:
     def stop(self, timeout_s: float = 5.0) -> bool:
         """End the threads; no answer comes after this returned. False where inference still runs after `timeout_s`."""
         ended = self._worker.stop(timeout_s)
-        if self._pool is not None:
-            self._pool.shutdown(wait=ended, cancel_futures=True)
+        self._pool.shutdown(wait=ended, cancel_futures=True)
         return ended
 
     def _after_jump(self, time_ns: int) -> None:
@@ -176,7 +177,7 @@ class FusionPipeline:
         return Answer(
             detections=detections, used=used, skew_ns=instant.skew_ns, motion=instant.motion,
             missing={name: reasons.get(name) or "no reading of this instant" for name in self.config.sensors if name not in used},
-            stages_ms={name: 1e3 * seconds for name, seconds in stages.items()})
+            stages_ms={name: 1e3 * seconds for name, seconds in stages.items()}, effort=assembled.effort)
 
     def _note_outcomes(self, now_ns: int) -> None:
         """Tell the sensors' health what inference used and could not use: here, as health follows the clock of the feeding thread."""

@@ -10,6 +10,7 @@ import numpy as np
 from fusion.types import Detections
 from ros_nodes.conversion import DETECTION_TYPE, markers_msg, message_available, message_class, rclpy_make, sensors_used_msg
 from ros_nodes.detections_wire import detections_bytes
+from ros_nodes.effort import Effort
 from ros_nodes.pipeline import Answer
 
 if TYPE_CHECKING:
@@ -37,13 +38,15 @@ class AnswerPublisher:
 
     def publish(self, answer: Answer) -> None:
         """Send an answer: first the boxes, last what they rest on and where the time went."""
-        started_s = time.perf_counter()
+        started_s, before = time.perf_counter(), Effort.so_far()
         if self._detections is not None:
             self._detections.publish(detections_bytes(answer.detections, frame_id=self._frame_id))
         sent_s = time.perf_counter()
         if self._shown or self._markers.get_subscription_count():
             self._publish_markers(answer.detections)
-        stages = answer.stages_ms | {"publish": 1e3 * (sent_s - started_s), "draw": 1e3 * (time.perf_counter() - sent_s)}
+        effort = answer.effort + (Effort.so_far() - before)
+        stages = answer.stages_ms | {"publish": 1e3 * (sent_s - started_s), "draw": 1e3 * (time.perf_counter() - sent_s),
+                                     "overhead_cpu": 1e3 * effort.cpu_s, "overhead_starved": 1e3 * effort.starved_s}
         self._sensors.publish(sensors_used_msg(
             rclpy_make, stamp_ns=answer.detections.stamp_ns, used=answer.used, missing=answer.missing, skew_ns=answer.skew_ns,
             stages_ms=stages, node=self._node.get_name(), frame_id=self._frame_id))

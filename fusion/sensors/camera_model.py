@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,9 @@ COEFFICIENTS = {"plumb_bob": (0, 4, 5), "rational_polynomial": (0, 4, 5, 8, 12, 
 
 MAX_ZOOM = 2.0
 """A view is narrowed by at most this to leave out what the lens did not see."""
+
+MIN_OVERSAMPLING = 1.5
+"""An image that is read smaller than it is keeps this many pixels for each that is needed, so that scaling the rest of the way stays an average."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +81,14 @@ class CameraModel:
         pixels: np.ndarray = uv.reshape(-1, 2)
         return pixels
 
+    def shrunk(self, across: int, down: int) -> CameraModel:
+        """The same camera with images of `width // across` by `height // down` pixels, each the mean of as many."""
+        factors = np.array([across, down])
+        intrinsics = self.intrinsics.copy()
+        intrinsics[:2] /= factors[:, None]
+        intrinsics[:2, 2] += 0.5 / factors - 0.5  # pixel centres are at integer coordinates
+        return replace(self, width=self.width // across, height=self.height // down, intrinsics=intrinsics)
+
     def _key(self) -> tuple[int, int, bytes, str, bytes]:
         return self.width, self.height, self.intrinsics.tobytes(), self.distortion_model, self.distortion.tobytes()
 
@@ -88,16 +99,26 @@ class CameraModel:
         return hash(self._key())
 
 
+def reduction(size_wh: tuple[int, int], needed_width: int) -> int:
+    """How many times smaller an image may be read: 1, 2, 4 or 8; both sides divide by it, and `MIN_OVERSAMPLING` times the needed width is left."""
+    width, height = size_wh
+    return max((factor for factor in (1, 2, 4, 8)
+                if not width % factor and not height % factor and width >= factor * MIN_OVERSAMPLING * needed_width), default=1)
+
+
 class Undistorter:
     """Undistorts the images of one `CameraModel`; the look-up tables are made at the first image and kept.
+
+    An image that the lens distorted is brought to 1 / `shrink` of its size before: whoever scales it down further loses nothing, and
+    the time goes with the pixels. Others are never touched.
 
     The view keeps the camera's focal length and principal point. Where the lens bends inwards (pincushion), so that the corners of
     this view would lie outside the image, it is narrowed to what the lens saw; a wide lens loses what a pinhole with its focal length
     cannot show.
     """
 
-    def __init__(self, model: CameraModel) -> None:
-        self.model = model
+    def __init__(self, model: CameraModel, *, shrink: int = 1) -> None:
+        self.model, self._shrink = model, shrink
         self._intrinsics: np.ndarray | None = None
         self._maps: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -108,7 +129,8 @@ class Undistorter:
             image: `(H, W, 3)` uint8 of the model's size.
 
         Returns:
-            The image, of the same size (the same object where the lens does not distort), and its intrinsics `(3, 3)` float64.
+            The image (the same object where the lens does not distort, else of the size of `model.shrunk(shrink, shrink)`), and its
+            intrinsics `(3, 3)` float64.
 
         Raises:
             BadSensorData: the image has another size than its calibration.
@@ -119,6 +141,9 @@ class Undistorter:
                                 " publish both for the same size")
         if model.is_pinhole:
             return image, model.intrinsics.copy()
+        if self._shrink > 1:
+            model = model.shrunk(self._shrink, self._shrink)
+            image = cv2.resize(image, (model.width, model.height), interpolation=cv2.INTER_AREA)
         if self._maps is None or self._intrinsics is None:
             self._intrinsics = _view(model)
             make = cv2.fisheye.initUndistortRectifyMap if model.distortion_model == "equidistant" else cv2.initUndistortRectifyMap

@@ -56,8 +56,12 @@ def image_from_msg(message: Any) -> np.ndarray:
     return rgb
 
 
-def image_from_compressed_msg(message: Any) -> np.ndarray:
+def image_from_compressed_msg(message: Any, reduction: int = 1) -> np.ndarray:
     """Pixels of a `sensor_msgs/CompressedImage` in JPEG or PNG, by the decoder that `bevduet perceive` uses, to the same bits.
+
+    Args:
+        message: the image.
+        reduction: see `decode_rgb`.
 
     Returns:
         `(H, W, 3)` uint8 RGB, as stored (an EXIF rotation is ignored, as calibration refers to the stored pixels).
@@ -74,7 +78,7 @@ def image_from_compressed_msg(message: Any) -> np.ndarray:
         raise BadSensorData(f"compressed image: {len(content)} bytes that start neither as JPEG nor as PNG (format {name!r})")
     if lacks_end(content, kind):
         raise BadSensorData(f"compressed image: truncated {kind} of {len(content)} bytes; it lacks its end marker")
-    image = decode_rgb(content)
+    image = decode_rgb(content, reduction)
     if image is None:
         raise BadSensorData(f"compressed image: {kind} of {len(content)} bytes cannot be decoded")
     return image
@@ -93,16 +97,13 @@ def camera_model_from_info(message: Any) -> CameraModel:
     if message.roi.width and message.roi.height:
         width, height = int(message.roi.width), int(message.roi.height)
         intrinsics[:2, 2] -= [message.roi.x_offset, message.roi.y_offset]
-    bins = np.array([max(int(message.binning_x), 1), max(int(message.binning_y), 1)])
-    if (bins > 1).any():
-        intrinsics[:2] /= bins[:, None]
-        intrinsics[:2, 2] += 0.5 / bins - 0.5  # pixel centres are at integer coordinates
-        width, height = width // int(bins[0]), height // int(bins[1])
-    if min(width, height) < 1:
-        raise BadSensorData(f"camera_info: image size {width}x{height}; expected at least 1x1")
+    across, down = max(int(message.binning_x), 1), max(int(message.binning_y), 1)
+    if width < across or height < down:
+        raise BadSensorData(f"camera_info: image size {width // across}x{height // down}; expected at least 1x1")
     name = str(message.distortion_model).lower()
-    return CameraModel(width=width, height=height, intrinsics=intrinsics, distortion_model=_MODEL_NAMES.get(name, name),
-                       distortion=np.array(message.d, np.float64))
+    model = CameraModel(width=width, height=height, intrinsics=intrinsics, distortion_model=_MODEL_NAMES.get(name, name),
+                        distortion=np.array(message.d, np.float64))
+    return model.shrunk(across, down) if (across, down) != (1, 1) else model
 
 
 def image_msg(make: Make, image: np.ndarray, *, stamp_ns: int, frame_id: str) -> Any:

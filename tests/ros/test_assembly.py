@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -124,6 +125,47 @@ def test_a_distorted_image_is_straightened_and_a_pinhole_image_untouched() -> No
     assert straight is not None and np.shares_memory(straight.image, np.frombuffer(message.data, np.uint8))
     front = bent.sensor_set.cameras["FRONT"]
     assert front is not None and not np.array_equal(front.image, straight.image)
+
+
+def jpeg(stamp_ns: int, size_wh: tuple[int, int] = (160, 88)) -> Any:
+    smooth = cv2.resize(picture()[:8, :8], size_wh, interpolation=cv2.INTER_CUBIC)
+    return compressed_msg(make, cv2.imencode(".jpg", smooth)[1].tobytes(), stamp_ns=stamp_ns, frame_id="front")
+
+
+def front(message: Any, calibration: Any, image_width: int | None, pool: ThreadPoolExecutor | None = None, **parameters: Any) -> Any:
+    """The camera's reading, for a model with images of that width, or why there is none."""
+    instant = placed(reading("FRONT", message, T), calibrations=calibrated(calibration))
+    assert instant is not None
+    got = Assembler(read_config(PARAMETERS | parameters), image_width=image_width, pool=pool).assemble(instant)
+    return got.rejected["FRONT"].reason if got.rejected else got.sensor_set.cameras["FRONT"]
+
+
+def test_a_much_larger_image_is_decoded_smaller_where_that_is_wanted() -> None:
+    calibration = info(size_wh=(160, 88))
+    whole = front(jpeg(T), calibration, 26, transport="compressed")
+    assert whole.image.shape == (88, 160, 3)  # the same bits as `bevduet perceive` reads
+    small = front(jpeg(T), calibration, 26, transport="compressed", reduced_decoding=True)
+    assert small.image.shape == (22, 40, 3)  # 40 >= 1.5 * 26 > 20
+    mean = cv2.resize(whole.image, (40, 22), interpolation=cv2.INTER_AREA)
+    assert np.abs(mean.astype(int) - small.image).mean() < 2
+    ray = np.array([3.0, 1.0, 10.0])
+    for reading_, factor in ((whole, 1), (small, 4)):
+        u, v = (reading_.intrinsics @ ray)[:2] / 10
+        wanted = (whole.intrinsics @ ray)[:2] / 10
+        assert (u + 0.5, v + 0.5) == pytest.approx((wanted + 0.5) / factor)
+    refused = front(jpeg(T), info(size_wh=(320, 176)), 26, transport="compressed", reduced_decoding=True)
+    assert "image is 160x88 pixels, its calibration is for 320x176" in refused
+    assert front(jpeg(T), calibration, 120, transport="compressed", reduced_decoding=True).image.shape == (88, 160, 3)
+
+
+def test_a_distorted_image_is_straightened_at_the_size_that_is_needed() -> None:
+    bent = info(distortion=np.array([-0.2, 0, 0, 0, 0]))
+    whole = front(image(T), bent, None)
+    with ThreadPoolExecutor(2) as pool:
+        small = front(image(T), bent, 50, pool)
+    assert whole.image.shape == (90, 160, 3) and small.image.shape == (45, 80, 3)
+    assert small.intrinsics[0, 0] == pytest.approx(whole.intrinsics[0, 0] / 2)
+    assert front(image(T), info(), 50).image.shape == (90, 160, 3)  # nothing to straighten: scaled once, by the model
 
 
 @pytest.mark.parametrize(("message", "words"), [

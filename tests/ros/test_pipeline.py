@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from small_rig import MS, PARAMETERS, cloud, image, info, tree
 
 from fusion.sensors.health import SensorState
+from fusion.sensors.preprocess import InputConfig
 from fusion.types import Detections, SensorSet
 from ros_nodes.parameters import read_config
 from ros_nodes.perception import LastStages
@@ -31,7 +32,7 @@ class FakePerceiver:
     """Answers with one box for each set, and raises, or waits, when told to."""
 
     def __init__(self) -> None:
-        self.config = SimpleNamespace(num_sweeps=0)
+        self.config = SimpleNamespace(num_sweeps=0, input=InputConfig())
         self.fails = False
         self.go = threading.Event()
         self.go.set()
@@ -99,6 +100,7 @@ def test_a_complete_instant_is_answered_at_once(rig: Rig) -> None:
     assert answer.used == ("FRONT", "TOP") and not answer.missing and answer.motion == ""
     assert answer.detections.stamp_ns == 1000 * MS and answer.skew_ns == {"FRONT": 0, "TOP": 0}
     assert {"wait", "queue", "assemble"} <= set(answer.stages_ms)
+    assert 0 < answer.effort.cpu_s and 0 <= answer.effort.starved_s < 1e-3 * answer.stages_ms["assemble"] + 0.01
     assert {report.state for report in rig.pipeline.report(1000 * MS).values()} == {SensorState.OK}
 
 

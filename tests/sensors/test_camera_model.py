@@ -8,7 +8,7 @@ import pytest
 
 from fusion.errors import BadSensorData
 from fusion.geometry.projection import project
-from fusion.sensors.camera_model import CameraModel, Undistorter
+from fusion.sensors.camera_model import CameraModel, Undistorter, reduction
 
 WIDTH, HEIGHT = 400, 300
 INTRINSICS = np.array([[260.0, 0, 207.3], [0, 255.0, 146.1], [0, 0, 1]])
@@ -95,6 +95,36 @@ def test_without_distortion_the_image_passes_untouched(kind: str, coefficients: 
     assert same is image
     assert intrinsics is not INTRINSICS
     np.testing.assert_array_equal(intrinsics, INTRINSICS)
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_a_shrunk_image_shows_the_same_view(lens: str) -> None:
+    """A smooth picture, straightened whole and then halved, and halved before it is straightened."""
+    columns, rows = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
+    waves = 127 + 60 * np.sin(columns / 17) + 60 * np.cos(rows / 13)
+    picture = np.repeat(np.round(waves).astype(np.uint8)[..., None], 3, axis=2)
+    whole, intrinsics = Undistorter(model(lens)).undistort(picture)
+    small, smaller = Undistorter(model(lens), shrink=2).undistort(picture)
+    assert small.shape == (HEIGHT // 2, WIDTH // 2, 3)
+    zoom = smaller[0, 0] / intrinsics[0, 0]
+    assert zoom == pytest.approx(0.5, abs=2e-3)  # the view may be narrowed by a pixel's share more
+    halved = cv2.resize(whole, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
+    inner = np.abs(halved.astype(int) - small)[8:-8, 8:-8]
+    assert inner.mean() < 1.5 and np.quantile(inner, 0.99) <= 6
+
+
+def test_a_camera_with_smaller_images() -> None:
+    small = model().shrunk(2, 3)
+    assert (small.width, small.height) == (200, 100)
+    ray = np.array([[0.3, 0.2, 1.0]])  # pixel edges, at -0.5, stay edges
+    np.testing.assert_allclose(small.project(ray) + 0.5, (model().project(ray) + 0.5) / [2, 3])
+
+
+@pytest.mark.parametrize(("size_wh", "needed", "factor"), [
+    ((1600, 900), 352, 2), ((1280, 720), 352, 2), ((1600, 900), 704, 1), ((1601, 900), 352, 1), ((3840, 2160), 352, 4), ((3840, 2164), 320, 4),
+    ((8000, 8000), 10, 8), ((300, 200), 352, 1)])
+def test_how_much_smaller_an_image_may_be_read(size_wh: tuple[int, int], needed: int, factor: int) -> None:
+    assert reduction(size_wh, needed) == factor
 
 
 def test_inputs_stay_as_they_are_and_tables_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:

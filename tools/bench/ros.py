@@ -1,11 +1,14 @@
 """The fusion node at the rates of nuScenes: how old are detections when they arrive, what is the node's own share, does memory stay flat.
 
-    python tools/bench/ros.py --dataroot data/nuscenes --version v1.0-mini [--seconds 300] [--transport compressed] [--json FILE]
+    python tools/bench/ros.py --dataroot data/nuscenes --version v1.0-mini [--seconds 300] [--transport compressed]
+        [--param backend=openvino] [--json FILE]
 
 Three processes over DDS: a source that sends the readings of a few keyframes in turn, stamped now, at 20 Hz (LiDAR) and 12 Hz (each camera,
 triggered one after the other); the node, on the system's clock; and this one, which receives. `latency` is from the stamp of the sweep to the
 arrival of the detections. `overhead` is what the node adds to inference: converting messages, undistorting, publishing; not the wait for
-cameras that are on their way, nor for a network that is busy with the instant before.
+cameras that are on their way, nor for a network that is busy with the instant before. On a machine whose cores are all taken, most of it may
+be the wait for one: `node's own` is the overhead without the time in which the answering thread was ready to run and the scheduler had given
+the cores to others (this node's other threads among them); `cpu` is what was computed in it, by all threads.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ KEYFRAMES = 4
 NODE = "fusion_node"
 INFERENCE = ("preprocess", "prepare", "network", "decode")
 OVERHEAD = ("assemble", "publish", "draw")
+OWN, CPU, STARVED = "node's own", "overhead_cpu", "overhead_starved"
 SETTLE_S = 10.0
 """The first answers compile and allocate; they are not counted."""
 
@@ -91,7 +95,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     lines: list[str] = []
     with ProcessGroup(lambda name, line: lines.append(f"[{name}] {line}")) as group:
         parameters = {"model": args.model, "transport": args.transport, "deadline_ms": args.deadline_ms, "threads": args.threads}
-        words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+        given = dict(line.split("=", 1) for line in args.param)
+        words = [word for key, value in {**parameters, **given}.items() for word in ("-p", f"{key}:={value}")]
         process = group.start(NODE, [sys.executable, "-m", f"ros_nodes.{NODE}", "--ros-args", "-r", f"__node:={NODE}", *words])
         with LifecycleClient() as client:
             client.state(NODE, 120)
@@ -122,15 +127,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             raise SystemExit("ros: error: no detections arrived; the processes said:\n" + "\n".join(lines[-20:]))
         begin_s = time.monotonic() + SETTLE_S
         memory: list[tuple[float, float]] = []
-        cpu_s = busy_s = 0.0
+        first: tuple[float, float, float] = (0.0, 0.0, 0.0)
         while time.monotonic() < begin_s + args.seconds and group.ended() is None:
             executor.spin_once(timeout_sec=0.05)
             if time.monotonic() >= begin_s and (not memory or time.monotonic() - memory[-1][0] > 1):
-                cpu, resident_mb = _usage(process.pid)
                 if not memory:
-                    cpu_s, busy_s = cpu, time.monotonic()
-                memory.append((time.monotonic(), resident_mb))
-        cores = (_usage(process.pid)[0] - cpu_s) / (time.monotonic() - busy_s)
+                    first = _cpu_s(process.pid), _cpu_s(process.pid, receiving=True), time.monotonic()
+                memory.append((time.monotonic(), _resident_mb(process.pid)))
+        last = _cpu_s(process.pid), _cpu_s(process.pid, receiving=True), time.monotonic()
+        cores, receiving = ((last[at] - first[at]) / (last[2] - first[2]) for at in (0, 1))
         ended = group.ended()
         executor.shutdown()
         node.destroy_node()
@@ -142,24 +147,32 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     sizes = np.array([size for _, size in memory])
     thirds = np.array_split(sizes, 3)
     named = {"latency": [latency for latency, _ in counted], "overhead": [sum(v.get(k, 0.0) for k in OVERHEAD) for v, _ in parts],
+             OWN: [sum(v.get(k, 0.0) for k in OVERHEAD) - v.get(STARVED, 0.0) for v, _ in parts],
+             "cpu": [v.get(CPU, 0.0) for v, _ in parts],
              "inference": [sum(v.get(k, 0.0) for k in INFERENCE) for v, _ in parts],
              **{stage: [v.get(stage, 0.0) for v, _ in parts] for stage in ("wait", "queue", *OVERHEAD, *INFERENCE)}}
     return {
         "seconds": args.seconds, "transport": args.transport, "model": args.model, "answers": len(counted),
         "answers_per_s": len(counted) / args.seconds, "sweeps": round(LIDAR_HZ * args.seconds),
         "boxes": float(np.mean([boxes for _, boxes in counted])),
-        "sensors_used": float(np.mean([used for _, used in parts])), "cores": cores, "memory_mb": float(sizes.max()),
+        "sensors_used": float(np.mean([used for _, used in parts])), "cores": cores, "cores_receiving": receiving,
+        "memory_mb": float(sizes.max()),
+        "memory_by_minute_mb": [float(sizes[start:start + 60].mean().round(1)) for start in range(0, len(sizes), 60)],
         "memory_growth_mb": float(thirds[-1].mean() - thirds[1].mean()),
         "ms": {name: dict(zip(("p50", "p95", "p99", "max"), np.percentile(values, [50, 95, 99, 100]).round(2).tolist(), strict=True))
                for name, values in named.items()},
     }
 
 
-def _usage(pid: int) -> tuple[float, float]:
-    """CPU seconds so far, and resident memory in MB."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    ticks = os.sysconf("SC_CLK_TCK")
-    return (int(fields[11]) + int(fields[12])) / ticks, int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def _cpu_s(pid: int, *, receiving: bool = False) -> float:
+    """CPU seconds of a process so far, or of its first thread alone, which takes the messages."""
+    stat = Path(f"/proc/{pid}/task/{pid}/stat" if receiving else f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _resident_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> int:
@@ -171,10 +184,14 @@ def main() -> int:
     parser.add_argument("--transport", choices=("raw", "compressed"), default="raw", help="of the images (default: %(default)s)")
     parser.add_argument("--deadline-ms", type=float, default=60.0, help="of the node (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="of the network (default: as many as torch chooses)")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="another parameter of the node; may be given again")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--source", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    wrong = [line for line in args.param if "=" not in line]
+    if wrong:
+        parser.error(f"--param: expected NAME=VALUE, got {wrong[0]!r}")
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     prepare()
     reason = ros_available()
@@ -189,8 +206,9 @@ def main() -> int:
     for name, row in result["ms"].items():
         print(f"{name:14s}" + "".join(f"{row[key]:9.2f}" for key in ("p50", "p95", "p99", "max")))
     print(f"{result['answers']} answers in {args.seconds:g} s ({result['answers_per_s']:.2f}/s of {LIDAR_HZ:g} sweeps/s), resting on"
-          f" {result['sensors_used']:.2f} sensors, {result['boxes']:.0f} boxes; {result['cores']:.2f} cores;"
-          f" {result['memory_mb']:.0f} MB, grown by {result['memory_growth_mb']:.1f} MB from the middle to the last third")
+          f" {result['sensors_used']:.2f} sensors, {result['boxes']:.0f} boxes; {result['cores']:.2f} cores, {result['cores_receiving']:.2f} of them"
+          f" receiving\nmemory: at most {result['memory_mb']:.0f} MB, grown by {result['memory_growth_mb']:.1f} MB from the middle to the last third;"
+          f" by minute {' '.join(f'{size:.0f}' for size in result['memory_by_minute_mb'])}")
     if args.json:
         write_text(args.json, json.dumps(result, indent=2) + "\n")
     return 0
