@@ -149,7 +149,7 @@ def calls(size: Size, device: str, what: str) -> Callable[[], Any]:
 
 
 def measure(size: Size, device: str, what: str, repeats: int, threads: int) -> dict[str, float]:
-    """Median milliseconds of a call, the least of processor time (others on the machine only add to it), and the megabytes that it takes beyond what was there before it."""
+    """Median milliseconds of a call, the least of processor time (others only add to it), and the megabytes beyond what was there before."""
     torch.set_num_threads(threads)
     with torch.inference_mode():
         call, cuda = calls(size, device, what), device != "cpu"
