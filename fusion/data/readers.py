@@ -45,7 +45,7 @@ def decode_rgb(content: bytes, reduction: int = 1) -> np.ndarray | None:
 
     Args:
         content: JPEG or PNG.
-        reduction: 1, 2, 4 or 8: width and height are divided by this. A JPEG is decoded in a third of the time at half its size.
+        reduction: 1, 2, 4 or 8: width and height are divided by this. Half a JPEG takes two thirds of the time.
 
     Returns:
         `(H, W, 3)` uint8 RGB; None where they cannot be decoded.
