@@ -12,7 +12,7 @@ import numpy as np
 
 from fusion.data.readers import remove_close
 from fusion.errors import BadSensorData
-from fusion.sensors.camera_model import CameraModel, Undistorter, reduction
+from fusion.sensors.camera_model import CameraModel, Undistorters, reduction
 from fusion.sensors.health import SensorState
 from fusion.sensors.merge_clouds import merge_clouds
 from fusion.types import CameraReading, LidarReading, SensorSet
@@ -67,7 +67,7 @@ class Assembler:
 
     def __init__(self, config: FusionNodeConfig, *, num_sweeps: int = 0, image_width: int | None = None, pool: Executor | None = None) -> None:
         self._config, self._num_sweeps, self._image_width, self._pool = config, num_sweeps, image_width, pool
-        self._undistorters: dict[str, tuple[tuple[CameraModel, int], Undistorter]] = {}
+        self._undistorters = Undistorters()
         self._clouds: dict[tuple[str, int], np.ndarray] = {}
 
     def assemble(self, instant: Instant) -> Assembled:
@@ -119,7 +119,7 @@ class Assembler:
             image = image_from_msg(placed.reading.message)
         else:
             image, model, factor = self._decoded(placed.reading.message, model, factor)
-        image, intrinsics = self._undistorter(parameters.name, model, factor).undistort(image)
+        image, intrinsics = self._undistorters.of(parameters.name, model, shrink=factor).undistort(image)
         return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=ego_T_cam, stamp_ns=placed.reading.stamp_ns,
                              global_T_ego=placed.global_T_ego)
 
@@ -131,13 +131,6 @@ class Assembler:
             if image.shape[:2] == (smaller.height, smaller.width):
                 return image, smaller, 1
         return image_from_compressed_msg(message), model, factor  # one of another size is refused with its true size
-
-    def _undistorter(self, name: str, model: CameraModel, shrink: int) -> Undistorter:
-        """The tables for a calibration, made anew only where it changed."""
-        known = self._undistorters.get(name)
-        if known is None or known[0] != (model, shrink):
-            known = self._undistorters[name] = ((model, shrink), Undistorter(model, shrink=shrink))
-        return known[1]
 
     def _cloud(self, parameters: LidarParameters, placed: Placed) -> LidarReading:
         ego_T_lidar = _place_of(placed)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from fusion.errors import BadSensorData, UserError
-from fusion.sensors.camera_model import CameraModel, Undistorter
+from fusion.sensors.camera_model import CameraModel, Undistorters
 from ros_nodes.bag_keyframes import BagScene, find_scenes
 from ros_nodes.bag_reader import open_bag
 from ros_nodes.bag_scan import BagContents, BagReading, scan_bag
@@ -72,7 +72,7 @@ class _RootWriter:
         self._root, self._contents, self._scenes, self._codec = root, contents, scenes, codec
         self._base, self._fixed, self._intensity_max = base_frame, fixed_frame, intensity_max
         self._tables = BagTables()
-        self._undistorters: dict[CameraModel, Undistorter] = {}
+        self._undistorters = Undistorters()
         self.written: Counter[str] = Counter()
         self.notes: list[str] = []
 
@@ -123,7 +123,7 @@ class _RootWriter:
         if kind == CLOUD:
             content, suffix = self._points(data), "pcd.bin"
         else:
-            content, suffix, intrinsics, size_wh = self._image(kind, data, self._model(reading))
+            content, suffix, intrinsics, size_wh = self._image(reading.sensor, kind, data, self._model(reading))
         stamp_us = reading.stamp_ns // 1000
         name = f"{'samples' if keyframe else 'sweeps'}/{reading.sensor}/{scene.name}__{reading.sensor}__{stamp_us}.{suffix}"
         (self._root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -152,16 +152,14 @@ class _RootWriter:
         index = bisect_right([stamp for stamp, _ in known], reading.stamp_ns) - 1
         return known[max(index, 0)][1]
 
-    def _image(self, kind: str, data: bytes, model: CameraModel) -> tuple[bytes, str, np.ndarray, tuple[int, int]]:
+    def _image(self, name: str, kind: str, data: bytes, model: CameraModel) -> tuple[bytes, str, np.ndarray, tuple[int, int]]:
         message = self._codec.decode(kind, data)
         if kind == COMPRESSED and model.is_pinhole:
             content = bytes(message.data)
             image_from_compressed_msg(message)  # what cannot be decoded is no reading
             return content, "png" if content.startswith(b"\x89PNG") else "jpg", model.intrinsics, (model.width, model.height)
         image = image_from_compressed_msg(message) if kind == COMPRESSED else image_from_msg(message)
-        if model not in self._undistorters:
-            self._undistorters[model] = Undistorter(model)
-        image, intrinsics = self._undistorters[model].undistort(image)
+        image, intrinsics = self._undistorters.of(name, model).undistort(image)
         return cv2.imencode(".png", image[..., ::-1])[1].tobytes(), "png", intrinsics, (model.width, model.height)
 
 

@@ -118,7 +118,7 @@ class Undistorter:
     """
 
     def __init__(self, model: CameraModel, *, shrink: int = 1) -> None:
-        self.model, self._shrink = model, shrink
+        self.model, self.shrink = model, shrink
         self._intrinsics: np.ndarray | None = None
         self._maps: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -141,8 +141,8 @@ class Undistorter:
                                 " publish both for the same size")
         if model.is_pinhole:
             return image, model.intrinsics.copy()
-        if self._shrink > 1:
-            model = model.shrunk(self._shrink, self._shrink)
+        if self.shrink > 1:
+            model = model.shrunk(self.shrink, self.shrink)
             image = cv2.resize(image, (model.width, model.height), interpolation=cv2.INTER_AREA)
         if self._maps is None or self._intrinsics is None:
             self._intrinsics = _view(model)
@@ -151,6 +151,20 @@ class Undistorter:
             self._maps = make(model.intrinsics, model.distortion, np.eye(3), self._intrinsics, (model.width, model.height), cv2.CV_16SC2)
         undistorted: np.ndarray = cv2.remap(image, self._maps[0], self._maps[1], cv2.INTER_LINEAR)
         return undistorted, self._intrinsics.copy()
+
+
+class Undistorters:
+    """One `Undistorter` for each camera, made anew where its calibration changed: no more tables than cameras are kept."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Undistorter] = {}
+
+    def of(self, name: str, model: CameraModel, *, shrink: int = 1) -> Undistorter:
+        """The tables for a camera as it is calibrated now."""
+        known = self._of.get(name)
+        if known is None or known.shrink != shrink or known.model != model:
+            known = self._of[name] = Undistorter(model, shrink=shrink)
+        return known
 
 
 def _view(model: CameraModel) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 from fusion.errors import BadSensorData
 from fusion.geometry.projection import project
-from fusion.sensors.camera_model import CameraModel, Undistorter, reduction
+from fusion.sensors.camera_model import CameraModel, Undistorter, Undistorters, reduction
 
 WIDTH, HEIGHT = 400, 300
 INTRINSICS = np.array([[260.0, 0, 207.3], [0, 255.0, 146.1], [0, 0, 1]])
@@ -111,6 +111,15 @@ def test_a_shrunk_image_shows_the_same_view(lens: str) -> None:
     halved = cv2.resize(whole, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
     inner = np.abs(halved.astype(int) - small)[8:-8, 8:-8]
     assert inner.mean() < 1.5 and np.quantile(inner, 0.99) <= 6
+
+
+def test_tables_are_kept_for_each_camera_until_its_calibration_changes() -> None:
+    known = Undistorters()
+    left = known.of("left", model())
+    assert known.of("left", model()) is left and known.of("right", model()) is not left
+    other = known.of("left", model("fisheye"))
+    assert other.model == model("fisheye") and known.of("left", model("fisheye"), shrink=2) is not other
+    assert known.of("left", model()) is not left  # the old tables are gone
 
 
 def test_a_camera_with_smaller_images() -> None:
