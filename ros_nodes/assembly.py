@@ -18,7 +18,7 @@ from fusion.sensors.merge_clouds import merge_clouds
 from fusion.types import CameraReading, LidarReading, SensorSet
 from ros_nodes.conversion import camera_model_from_info, image_from_compressed_msg, image_from_msg, points_from_cloud
 from ros_nodes.effort import Effort
-from ros_nodes.parameters import CameraParameters, FusionNodeConfig, LidarParameters
+from ros_nodes.fusion_config import CameraParameters, FusionNodeConfig, LidarParameters
 from ros_nodes.placing import Instant, Placed
 
 R = TypeVar("R")

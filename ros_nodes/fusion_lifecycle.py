@@ -20,8 +20,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from fusion.runtime.perceiver import Perceiver
 from ros_nodes.conversion import DETECTION_TYPE, message_class
 from ros_nodes.diagnostics import NodeStatus, report_message
+from ros_nodes.fusion_config import FusionNodeConfig
 from ros_nodes.managed_node import ManagedNode, spin
-from ros_nodes.parameters import PARAMETERS, FusionNodeConfig, read_config
+from ros_nodes.parameters import PARAMETERS, read_config
 from ros_nodes.perception import LastStages, load_perceiver
 from ros_nodes.pipeline import Answer, FusionPipeline
 from ros_nodes.placing import Calibrations

@@ -12,7 +12,7 @@ from fusion.runtime.backends.protocol import Backend
 from fusion.runtime.perceiver import Perceiver
 from fusion.runtime.timing import StageTimer
 from fusion.types import SensorSet
-from ros_nodes.parameters import FusionNodeConfig
+from ros_nodes.fusion_config import FusionNodeConfig
 
 OVERRIDABLE = ("model.input.", "model.network.decode.", "model.num_sweeps")
 

@@ -18,7 +18,7 @@ from fusion.types import Detections
 from ros_nodes.assembly import Assembler, Rejection
 from ros_nodes.conversion import stamp_ns
 from ros_nodes.effort import Effort
-from ros_nodes.parameters import FusionNodeConfig
+from ros_nodes.fusion_config import FusionNodeConfig
 from ros_nodes.perception import LastStages
 from ros_nodes.placing import Calibrations, Frames, Instant, Reading, place
 from ros_nodes.transforms import TransformTree
