@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from layouts import ASSETS, foxglove_types, rviz_types
+
 from ros_nodes.launch_arguments import BRINGUPS
 
 REPO = Path(__file__).resolve().parents[2]
@@ -128,12 +132,14 @@ def test_rviz_and_foxglove_show_the_topics_that_there_are() -> None:
     from ros_nodes.parameters import NUSCENES_CAMERAS
     from ros_nodes.player_topics import camera_topics, cloud_topic
 
-    there = {topic.name for name in NUSCENES_CAMERAS for topic in camera_topics(name, "raw")} | {cloud_topic("LIDAR_TOP").name}
-    there |= {"/fusion_node/markers", "/tracker_node/markers", "/fusion_node/sensors_used", "/diagnostics"}
-    assets = REPO / "ros_nodes/assets"
-    rviz, foxglove = yaml.safe_load((assets / "bevduet.rviz").read_text()), json.loads((assets / "foxglove.json").read_text())
+    played = [topic for name in NUSCENES_CAMERAS for topic in camera_topics(name, "raw")] + [cloud_topic("LIDAR_TOP")]
+    markers, diagnostics = "visualization_msgs/msg/MarkerArray", "diagnostic_msgs/msg/DiagnosticArray"
+    there = {topic.name: topic.kind for topic in played} | {
+        "/fusion_node/markers": markers, "/tracker_node/markers": markers, "/fusion_node/sensors_used": diagnostics, "/diagnostics": diagnostics}
+    rviz, foxglove = yaml.safe_load((ASSETS / "bevduet.rviz").read_text()), json.loads((ASSETS / "foxglove.json").read_text())
     shown = [{text for text in strings(layout) if re.fullmatch(r"/[a-z_/]+", text)} for layout in (rviz, foxglove)]
-    assert shown[0] <= there and shown[1] == there
+    assert shown[0] <= set(there) and shown[1] == set(there)
+    assert foxglove_types() == there and rviz_types() == {topic: there[topic] for topic in shown[0]}
     assert len(shown[0]) == len(NUSCENES_CAMERAS) + 3
     assert rviz["Visualization Manager"]["Global Options"]["Fixed Frame"] == "base_link"
     panels = [text for text in strings(foxglove["layout"]) if "!" in text]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from layouts import check_published
 
 from fusion.types import DETECTION_CLASSES, Detections
 from ros_nodes.conversion import (
@@ -100,6 +106,7 @@ def test_ids_stay_while_the_ego_drives_and_an_object_is_missed(drive: Drive) -> 
             np.testing.assert_allclose(box[:2], (30, 3) if number == "1" else (20, -3), atol=0.01)
     assert [sorted(ids) for ids in seen] == [["1", "2"]] * 3 + [["1"], ["1", "2"], [], ["1", "2"]]
     drive.ros.spin_until(lambda: any(m.markers and stamp_ns(m.markers[-1].header.stamp) == 103 * S for m in drive.markers), "the last markers")
+    assert check_published(drive.ros.node, ("/tracker_node/",)) == 1
     last = drive.markers[-1].markers
     assert {marker.id for marker in last} == {1, 2} and {marker.header.frame_id for marker in last} == {"odom"}
     assert {"car #1", "car #2"} <= {marker.text for marker in last}
