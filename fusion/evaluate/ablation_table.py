@@ -48,18 +48,26 @@ def ablation_report(rows: Sequence[Row], results: Sequence[Mapping[str, Any]]) -
         raise UserError(f"cells of {len(budgets)} different budgets: {' against '.join(budgets)}; give each grid a folder of its own")
     by_variant = {row.name: {int(r["seed"]): r for r in results if r["variant"] == row.name} for row in rows}
     done = [row for row in rows if by_variant[row.name]]
-    header = ["", "n", *STATES.values()]
+    header = ["", "seeds", *STATES.values()]
     scores = [[row.title, str(len(by_variant[row.name])),
                *(_spread([_score(r, state) for r in by_variant[row.name].values()]) for state in STATES), _minutes(by_variant[row.name])]
               for row in done]
-    lines = [aligned([[*header, "processor minutes"], *scores]), "",
-             "mAP of the ten classes, official devkit: mean ± standard deviation over n seeds. Processor minutes: training alone."]
+    lines = ["# Ablation", "", _about(results[0]), "", aligned([[*header, "processor minutes"], *scores]), "",
+             "mAP of the ten classes, official devkit: mean ± standard deviation over the seeds. Processor minutes: training alone."]
     for metric, title in (("car", "AP of cars"), ("pedestrian", "AP of pedestrians"), ("NDS", "NDS")):
         cells = [[row.title, str(len(by_variant[row.name])),
                   *(_spread([_score(r, state, metric) for r in by_variant[row.name].values()]) for state in STATES)] for row in done]
         lines += ["", f"{title}:", "", aligned([header, *cells])]
     lines += ["", "Differences in points of mAP between networks of the same seed:", "", aligned([header, *_differences(rows, by_variant)])]
     return "\n".join(lines) + "\n"
+
+
+def _about(result: Mapping[str, Any]) -> str:
+    budget = result["budget"]
+    train, start = budget["train"], f"{', '.join(budget['init_parts'])} of `{budget['init']}`, the rest" if budget["init"] else "all"
+    return (f"Every network: {train['epochs']} epochs over {budget['train_scenes']} scenes in batches of {train['batch_size']}, peak learning rate"
+            f" {train['lr']:g}; {start} fresh. Scored on {budget['val_keyframes']} keyframes. A seed changes fresh weights, order, augmentation"
+            " and which sensors are withheld.")
 
 
 def _differences(rows: Sequence[Row], by_variant: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[list[str]]:

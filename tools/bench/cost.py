@@ -4,7 +4,8 @@
 
 Arithmetic is what torch's FlopCounterMode counts: convolutions, matrix products and attention, a multiplication and an addition as two. It
 leaves out interpolation (grid_sample) and element-wise work; sparse convolutions, matrix products on the CPU, count for points strewn at
-random. Memory is the peak of a fresh process on the CPU in float32 beyond what stood there before, for one sample.
+random. Memory is the peak of a fresh process on the CPU beyond what stood there before, for one sample: an answer in float32, a step in the
+precision of the config.
 """
 
 from __future__ import annotations
@@ -64,11 +65,12 @@ def answer(name: str, cameras: int) -> dict[str, Any]:
 
 
 def step(name: str, cameras: int) -> dict[str, Any]:
-    """Of one training step with AdamW: megabytes, seconds of the processor and the losses."""
+    """Of one training step with AdamW, in the precision of the config: megabytes, seconds of the processor and the losses."""
     network, batch = scene(name, cameras)
     optimizer = torch.optim.AdamW(network.train().parameters(), lr=1e-4)
     before, start = peak_mb(), time.process_time()
-    losses = network.loss(batch, [GroundTruth.example()])
+    with torch.autocast("cpu", torch.bfloat16, enabled=load_recipe(name).train.precision == "bf16-mixed"):
+        losses = network.loss(batch, [GroundTruth.example()])
     torch.stack(list(losses.values())).sum().backward()
     optimizer.step()
     return {"mb": peak_mb() - before, "seconds": time.process_time() - start, "losses": {k: float(v.detach()) for k, v in losses.items()}}
