@@ -8,27 +8,17 @@ from typing import Generic, TypeVar
 
 from fusion.sensors.bundle import Bundle, Offer, SyncConfig
 from fusion.sensors.cadence import CLOCK_STEP_NS, Cadences
+from fusion.sensors.shelf import MAX_KEPT, KeptReading, Shelf
 
 __all__ = ["Bundle", "Collector", "Offer", "SyncConfig"]
 
 T = TypeVar("T")
 
-MAX_KEPT = 10
-"""Readings kept of one sensor, and bundles open at once: more than any rhythm needs, bounded in a flood."""
-
-
-@dataclass(slots=True)
-class _Reading(Generic[T]):
-    stamp_ns: int  # corrected
-    arrived_ns: int
-    item: T
-    used: bool = False
-
 
 @dataclass(slots=True)
 class _Pending(Generic[T]):
     reference: str
-    reading: _Reading[T]
+    reading: KeptReading[T]
     deadline_ns: int
 
     @property
@@ -46,9 +36,8 @@ class Collector(Generic[T]):
     def __init__(self, config: SyncConfig) -> None:
         self.config = config
         self._expected = set(config.sensors)
-        self._counts = {name: dict.fromkeys(Offer, 0) for name in config.sensors}
         self._cadences = Cadences(config.sensors, config.takeover_ns)
-        self._kept: dict[str, list[_Reading[T]]] = {name: [] for name in config.sensors}
+        self._shelves: dict[str, Shelf[T]] = {name: Shelf() for name in config.sensors}
         self._pending: list[_Pending[T]] = []
         self._driver = config.reference
         self._closed_ns: int | None = None  # stamp of the last bundle
@@ -70,7 +59,7 @@ class Collector(Generic[T]):
         """
         self._check_name(name)
         verdict = self._take(name, stamp_ns + self.config.offsets_ns.get(name, 0), now_ns, item)
-        self._counts[name][verdict] += 1
+        self._shelves[name].counts[verdict] += 1
         if verdict in (Offer.TAKEN, Offer.JUMP):
             self._expected.add(name)
         self._prune()
@@ -127,10 +116,10 @@ class Collector(Generic[T]):
 
     def counts(self) -> dict[str, dict[Offer, int]]:
         """Sensor -> how many readings ended in which way since the start."""
-        return {name: dict(counts) for name, counts in self._counts.items()}
+        return {name: dict(shelf.counts) for name, shelf in self._shelves.items()}
 
     def _check_name(self, name: str) -> None:
-        if name not in self._kept:
+        if name not in self._shelves:
             raise ValueError(f"sensor {name!r}: not in the config; expected one of {list(self.config.sensors)}")
 
     def _take(self, name: str, stamp_ns: int, now_ns: int, item: T) -> Offer:
@@ -143,7 +132,7 @@ class Collector(Generic[T]):
             jumped = True
         elif newest_ns is not None and stamp_ns <= newest_ns:
             return Offer.DUPLICATE if stamp_ns == newest_ns else Offer.LATE
-        reading = _Reading(stamp_ns, now_ns, item)
+        reading = KeptReading(stamp_ns, now_ns, item)
         self._cadences.note(name, stamp_ns, now_ns)
         if opens:
             self._driver = name
@@ -154,9 +143,7 @@ class Collector(Generic[T]):
             return Offer.LATE
         if self._closed_ns is not None and stamp_ns >= self._closed_ns - self.config.max_age_ns:
             self._jumped.discard(name)
-        self._kept[name].append(reading)
-        if len(self._kept[name]) > MAX_KEPT:
-            self._drop(name, 1)
+        self._shelves[name].put(reading)
         return Offer.JUMP if jumped else Offer.TAKEN
 
     def _follow_clock(self, now_ns: int) -> bool:
@@ -186,7 +173,7 @@ class Collector(Generic[T]):
             if newest_ns is not None and newest_ns - stamp_ns > self.config.jump_ns // 2:
                 self._forget(other)
 
-    def _open(self, reading: _Reading[T]) -> bool:
+    def _open(self, reading: KeptReading[T]) -> bool:
         """Open the bundle of a reading of the driver; False where it would not come after the last one."""
         stamp_ns, max_age_ns = reading.stamp_ns, self.config.max_age_ns
         if self._closed_ns is not None and stamp_ns <= self._closed_ns:
@@ -199,7 +186,7 @@ class Collector(Generic[T]):
         self._pending.append(_Pending(self._driver, reading, reading.arrived_ns + self.config.deadline_ns))
         if len(self._pending) > MAX_KEPT:
             dropped = self._pending.pop(0)
-            self._count_unused(dropped.reference, dropped.reading)
+            self._shelves[dropped.reference].count_unused(dropped.reading)
         return True
 
     def _take_over(self, now_ns: int) -> None:
@@ -210,8 +197,9 @@ class Collector(Generic[T]):
         if successor is None:
             return
         self._driver = successor
-        if self._kept[self._driver]:
-            self._open(self._kept[self._driver][-1])
+        newest = self._shelves[self._driver].newest
+        if newest is not None:
+            self._open(newest)
 
     def _closes_ns(self, pending: _Pending[T]) -> int:
         """When a bundle closes unless more arrives: when no sensor that is waited for has anything better to give, or at its deadline."""
@@ -230,9 +218,7 @@ class Collector(Generic[T]):
         items: dict[str, T] = {}
         skew_ns: dict[str, int] = {}
         for name in self.config.sensors:
-            readings = [pending.reading] if name == pending.reference else self._kept[name]
-            # Of two readings equally far away the later one is the newer world.
-            best = min(reversed(readings), key=lambda reading: abs(reading.stamp_ns - pending.stamp_ns), default=None)
+            best = pending.reading if name == pending.reference else self._shelves[name].closest(pending.stamp_ns)
             if best is not None and abs(best.stamp_ns - pending.stamp_ns) <= self.config.max_age_ns:
                 best.used = True
                 items[name], skew_ns[name] = best.item, best.stamp_ns - pending.stamp_ns
@@ -247,27 +233,12 @@ class Collector(Generic[T]):
         return self._pending[0].stamp_ns if self._pending else self._closed_ns
 
     def _prune(self) -> None:
-        """Drop the readings that no coming bundle would choose: too old, or with a newer one that is not after any such bundle."""
-        for name, readings in self._kept.items():
+        """Drop the readings that no coming bundle would choose."""
+        for name, shelf in self._shelves.items():
             low_ns = self._low_ns(name)
-            if low_ns is None:
-                continue
-            count = sum(later.stamp_ns <= low_ns for later in readings[1:])
-            if count < len(readings) and readings[count].stamp_ns < low_ns - self.config.max_age_ns:
-                count += 1
-            if count:
-                self._drop(name, count)
-
-    def _drop(self, name: str, count: int) -> None:
-        for reading in self._kept[name][:count]:
-            self._count_unused(name, reading)
-        del self._kept[name][:count]
+            if low_ns is not None:
+                shelf.prune(low_ns, self.config.max_age_ns)
 
     def _forget(self, name: str) -> None:
-        self._drop(name, len(self._kept[name]))
+        self._shelves[name].clear()
         self._cadences[name].clear()
-
-    def _count_unused(self, name: str, reading: _Reading[T]) -> None:
-        if not reading.used:
-            self._counts[name][Offer.SUPERSEDED] += 1
-            reading.used = True  # a reference reading is held twice; it is counted once

@@ -238,7 +238,7 @@ def test_a_flood_at_three_times_the_rate_is_bounded() -> None:
     flood = sorted(message for arrival, name, stamp in messages for message in
                    [(arrival, name, stamp)] + [(arrival + shift, name, stamp + shift) for shift in (7, 14)] + [(arrival, name, stamp)])
     kept = []
-    run = Run(flood, before=lambda collector, now: kept.append(sum(map(len, collector._kept.values()))))
+    run = Run(flood, before=lambda collector, now: kept.append(sum(map(len, collector._shelves.values()))))
     assert max(kept) <= 4 * 7
     assert run.stamps == sorted({stamp for _, name, stamp in flood if name == LIDAR})
     assert all(counts[Offer.DUPLICATE] == counts[Offer.TAKEN] // 3 for counts in run.collector.counts().values())
@@ -248,7 +248,7 @@ def test_a_flood_at_three_times_the_rate_is_bounded() -> None:
         for stamp in range(1000):
             for name in names:
                 collector.offer(name, stamp * MS, stamp * MS, stamp)
-        assert sum(map(len, collector._kept.values())) + len(collector._pending) <= 30
+        assert sum(map(len, collector._shelves.values())) + len(collector._pending) <= 30
         assert collector.counts()[names[0]][Offer.SUPERSEDED] == 990
 
 

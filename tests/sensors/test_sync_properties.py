@@ -40,7 +40,7 @@ class Played:
             if name == "LIDAR" and verdict in (Offer.TAKEN, Offer.JUMP):
                 self.opened_ns[stamp_ns] = now_ns
             self._take(now_ns)
-            assert max(map(len, self.collector._kept.values())) <= 10
+            assert max(map(len, self.collector._shelves.values())) <= 10
             assert len(self.collector._pending) <= 10
         self._wait(now_ns + 10_000 * MS)
         assert not self.collector._pending
