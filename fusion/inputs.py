@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.bev.image_depth import reference_scale
@@ -30,6 +30,9 @@ from fusion.types import SensorBatch
 
 Output: TypeAlias = HeadOutput | QueryOutput
 """What a network answers, by its head."""
+
+BESIDE_VIEW_M = 4.0
+"""How far outside of what the cameras see a centre may lie: that of a long vehicle of which they see an end."""
 
 _T = TypeVar("_T")
 
@@ -120,18 +123,45 @@ def _bin_edges_m(config: NetworkConfig, batch: SensorBatch) -> Tensor | None:
     return None
 
 
-def usable(config: NetworkConfig, inputs: NetInputs) -> np.ndarray:
-    """`(B,)` bool: at least one sensor that this network reads is present."""
-    some = np.zeros(len(inputs.lidar_ok), bool)
-    if config.camera is not None:
-        some |= inputs.camera_ok.any(dim=1).cpu().numpy()
-    if config.lidar is not None:
-        some |= inputs.lidar_ok.cpu().numpy()
-    return some
+def looked_at(config: NetworkConfig, inputs: NetInputs) -> Tensor:
+    """`(B, X, Y)` bool: cells of `config.bev_grid` that a present sensor looks at, or that are within `BESIDE_VIEW_M` of such a cell.
+
+    A LiDAR looks everywhere. Where no sensor looks, maps are the same from cell to cell but for rounding, and a peak in them means nothing.
+    """
+    everywhere = inputs.lidar_ok if config.lidar is not None else torch.zeros_like(inputs.lidar_ok)
+    seen = everywhere[:, None, None].expand(-1, *config.bev_grid.shape)
+    if inputs.where is None or bool(everywhere.all()):
+        return seen
+    margin = round(BESIDE_VIEW_M / config.bev_grid.cell_m)
+    near = F.max_pool2d(inputs.where.seen.float(), (2 * margin + 1, 1), 1, (margin, 0))
+    near = F.max_pool2d(near, (1, 2 * margin + 1), 1, (0, margin))
+    return seen | (near[:, 0] > 0)
 
 
-def decode_output(config: NetworkConfig, output: Output, ok: np.ndarray | None = None) -> list[RawDetections]:
-    """Boxes of an answer; `(B,)` bool `ok` False gives none."""
+def decode_output(config: NetworkConfig, output: Output, inputs: NetInputs | None = None) -> list[RawDetections]:
+    """Boxes of an answer; with the `inputs` that it is an answer to, only where a present sensor looks: none without any sensor."""
+    ok = None
+    if inputs is not None:
+        seen = looked_at(config, inputs)
+        ok = seen.flatten(1).any(dim=1).cpu().numpy()
+        if not bool(seen.all()):
+            output = _within(config, output, seen)
     if isinstance(output, QueryOutput):
         return decode_queries(output, config.bev_grid, config.classes, config.decode, ok)
     return decode(output, config.bev_grid, config.classes, config.decode, ok)
+
+
+def _within(config: NetworkConfig, output: Output, seen: Tensor) -> Output:
+    """The answer without what it says where `(B, X, Y)` bool `seen` is False."""
+    if isinstance(output, QueryOutput):
+        valid = _at(config, seen.to(output.boxes.device), output.boxes[:, -1, :, :2].float())
+        return replace(output, valid=output.valid & valid)
+    return replace(output, heatmap=torch.where(seen.to(output.heatmap.device)[:, None], output.heatmap, -torch.inf))
+
+
+def _at(config: NetworkConfig, seen: Tensor, xy_m: Tensor) -> Tensor:
+    """`(B, X, Y)` at `(B, Q, 2)` centres in metres, those outside taken to the nearest cell -> `(B, Q)`."""
+    size_x, size_y = config.bev_grid.shape
+    cells = torch.from_numpy(config.bev_grid.metres_to_cells(xy_m.detach().cpu().double().nan_to_num().numpy())).to(seen.device).floor().long()
+    flat = cells[..., 0].clamp(0, size_x - 1) * size_y + cells[..., 1].clamp(0, size_y - 1)
+    return seen.flatten(1).gather(1, flat)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +21,7 @@ from fusion.heads.perspective import PerspectiveHead, perspective_heatmap
 from fusion.heads.query.head import QueryHead, QueryHeadConfig
 from fusion.heads.query.output import QueryOutput
 from fusion.heads.targets import CentreTargets, encode_targets
-from fusion.inputs import NetInputs, Output, decode_output, prepare_inputs, usable
+from fusion.inputs import NetInputs, Output, decode_output, prepare_inputs
 from fusion.interaction.concat import ConcatConfig, ConcatFuser
 from fusion.interaction.dual import DualStreamConfig, DualStreamFuser
 from fusion.losses.centre import centre_losses, class_weights, gaussian_focal_loss
@@ -161,19 +160,15 @@ class BevDuetNet(nn.Module):
         labels = (target == 1).nonzero()[:, 1]
         return gaussian_focal_loss(logits, target, class_weights(labels, len(self.config.classes), self.config.loss.class_balance))
 
-    def decode(self, output: Output, ok: np.ndarray | None = None) -> list[RawDetections]:
-        """Boxes of an answer; `(B,)` bool `ok` False gives none."""
-        return decode_output(self.config, output, ok)
+    def decode(self, output: Output, inputs: NetInputs | None = None) -> list[RawDetections]:
+        """Boxes of an answer; with its `inputs`, only where a present sensor looks."""
+        return decode_output(self.config, output, inputs)
 
     @torch.no_grad()
     def detect(self, batch: SensorBatch | NetInputs) -> list[RawDetections]:
         """Boxes of every sample, best first; a sample without any sensor of this network gives none."""
         inputs = self.prepare(batch) if isinstance(batch, SensorBatch) else batch
-        return self.decode(self(inputs), self.usable(inputs))
-
-    def usable(self, inputs: NetInputs) -> np.ndarray:
-        """`(B,)` bool: at least one sensor that this network reads is present."""
-        return usable(self.config, inputs)
+        return self.decode(self(inputs), inputs)
 
 
 def build_network(config: NetworkConfig) -> BevDuetNet:

@@ -67,6 +67,6 @@ class Perceiver:
         with self.timer.stage("network"):
             output = self.backend(inputs)
         with self.timer.stage("decode"):
-            raw = decode_output(network, output)[0]
+            raw = decode_output(network, output, inputs)[0]
         return Detections(boxes=raw.boxes, scores=raw.scores, labels=raw.labels, attributes=raw.attribute_names,
                           stamp_ns=sensor_set.stamp_ns, sensors_used=used, token=sensor_set.token, classes=network.classes)

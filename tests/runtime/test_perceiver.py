@@ -12,6 +12,7 @@ from fusion.encoders.camera import CameraConfig
 from fusion.encoders.pillars import PillarConfig
 from fusion.encoders.resnet import ResNetConfig
 from fusion.geometry.grid import BevGrid
+from fusion.inputs import BESIDE_VIEW_M, looked_at, prepare_inputs
 from fusion.model import ModelConfig
 from fusion.network import build_network
 from fusion.network_config import NetworkConfig
@@ -67,3 +68,18 @@ def test_warming_up_is_off_the_clock() -> None:
     before = perceiver.timer.summary()
     perceiver.warm_up(READINGS)
     assert perceiver.timer.summary() == before
+
+
+def test_no_box_where_no_sensor_looks() -> None:
+    """One camera looks forward: what the maps say behind it rests on nothing."""
+    perceiver = small()
+    grid, ahead = perceiver.config.network.bev_grid, READINGS.without("CAM_1", "CAM_2", "LIDAR_TOP")
+    inputs = prepare_inputs(perceiver.config.network, perceiver.batch(ahead))
+    seen = looked_at(perceiver.config.network, inputs)[0].numpy()
+    assert 0.05 < seen.mean() < 0.6
+    boxes = perceiver.perceive(ahead).boxes
+    cells = np.floor(grid.metres_to_cells(boxes[:, :2].astype(np.float64))).astype(int)
+    assert len(boxes) and seen[tuple(cells.T)].all()
+    assert boxes[:, 0].min() > -BESIDE_VIEW_M
+    everywhere = perceiver.perceive(ahead.without("CAM_0")), perceiver.perceive(READINGS.without("CAM_0", "CAM_1", "CAM_2"))
+    assert len(everywhere[0]) == 0 and everywhere[1].boxes[:, 0].min() < -BESIDE_VIEW_M
