@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from fusion.errors import UserError
-from fusion.export.manifest import MANIFEST, Manifest, read_manifest
+from fusion.export.manifest import MANIFEST, read_manifest
 from fusion.model import ModelConfig
 from fusion.runtime.backends.names import BackendName
 from fusion.runtime.backends.protocol import Backend
@@ -67,7 +66,9 @@ def open_backend(model: str, backend: BackendName | None = None, *, device: str 
 
             return OpenVinoBackend(path, manifest, threads=threads, bf16=bf16)
         case _:
-            return _tensorrt(path, manifest, device)
+            from fusion.runtime.backends.tensorrt import TensorRTBackend
+
+            return TensorRTBackend(path, manifest, device=device)
 
 
 def _chosen(model: str, kind: str, backend: BackendName | None) -> BackendName:
@@ -88,8 +89,3 @@ def _of_checkpoint(model: str, backend: BackendName, device: str, bf16: bool, gi
 
         return CompiledBackend(network, config, device=device, bf16=bf16)
     return TorchBackend(network, config, device=device, bf16=bf16)
-
-
-def _tensorrt(path: Path, manifest: Manifest, device: str) -> Backend:
-    backend: Backend = importlib.import_module("fusion.runtime.backends.tensorrt").TensorRTBackend(path, manifest, device=device)
-    return backend
