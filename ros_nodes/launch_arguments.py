@@ -22,7 +22,8 @@ BRINGUPS: Mapping[str, tuple[str, ...]] = {
 """What can be launched -> its nodes, in the order of their activation: the source of data comes last."""
 
 SHORTCUTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "model": ("shipped weights by name, or a .safetensors file", ("fusion_node",)),
+    "model": ("shipped weights by name, a .safetensors file, or an exported folder", ("fusion_node",)),
+    "backend": ("what runs the model: torch, compile, onnxruntime, openvino or tensorrt", ("fusion_node",)),
     "dataroot": ("root folder of the nuScenes data set to replay", ("player_node",)),
     "version": ("its folder of tables, such as v1.0-mini", ("player_node",)),
     "scenes": ("its scenes, comma-separated", ("player_node",)),

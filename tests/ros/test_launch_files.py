@@ -116,7 +116,7 @@ def test_arguments_become_parameters_of_their_type() -> None:
 @pytest.mark.usefixtures("launch_system")
 def test_live_sensors_need_no_player() -> None:
     arguments, actions = launch("fusion")
-    assert set(arguments) == {"model", "transport", "params_file", "rviz"}
+    assert set(arguments) == {"model", "backend", "transport", "params_file", "rviz"}
     (node,) = [action for action in actions if action.kind in ("LifecycleNode", "Node")]
     assert node.parameters == []
 

@@ -73,6 +73,8 @@ def test_a_rig_without_lidar_follows_its_first_camera() -> None:
     ({"sensors.TOP.intensity_max": 0}, ["sensors.TOP.intensity_max", "above 0"]),
     ({"markers_min_score": 1.5}, ["markers_min_score"]),
     ({"threads": -1}, ["threads", "-1"]),
+    ({"backend": "openvin"}, ["backend: expected one of torch, compile, onnxruntime, openvino, tensorrt", "'openvin'"]),
+    ({"bf16": "yes"}, ["bf16", "'yes'"]),
     ({"reliable": "yes"}, ["reliable", "true or false"]),
     ({"model": " "}, ["model", "not empty"]),
     ({"deadline_ms": None}, ["deadline_ms", "None"]),

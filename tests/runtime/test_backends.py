@@ -24,6 +24,8 @@ from fusion.runtime.backends.torch_compiled import CompiledBackend
 from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
 from fusion.types import Detections, SensorSet
+from ros_nodes.parameters import read_config
+from ros_nodes.perception import load_perceiver
 
 ENGINES: tuple[BackendName, ...] = ("onnxruntime", "openvino")
 
@@ -142,6 +144,22 @@ def test_a_damaged_file_that_the_manifest_agrees_with(copied: Path, backend: Bac
     write_manifest(copied, manifest, (path.name,))
     with pytest.raises(UserError, match=rf"model\.onnx: {backend} cannot open it: "):
         open_backend(str(copied), backend)
+
+
+def test_the_node_runs_an_engine(exported: Exported, real_frame: SensorSet, torch_perceiver: Perceiver) -> None:
+    names = ["CAM_FRONT", "CAM_BACK"]
+    parameters = {"model": str(exported.folder), "backend": "openvino", "cameras": names, "threads": 1,
+                  "overrides": ["model.network.decode.min_score=0.5"]}
+    perceiver, timer = load_perceiver(read_config(parameters))
+    assert perceiver.backend.describe().startswith("openvino") and not timer.last_s
+    rig = replace(real_frame, cameras={name: real_frame.cameras[name] for name in names})
+    answer, reference = perceiver.perceive(rig), torch_perceiver.perceive(rig)
+    assert answer.scores.min() >= 0.5 and (reference.scores >= 0.5).sum() == len(answer) and "network" in timer.last_s
+    np.testing.assert_allclose(answer.boxes, reference.boxes[:len(answer)], atol=1e-3)
+    with pytest.raises(UserError, match="the rig has 7 cameras"):
+        load_perceiver(read_config(parameters | {"cameras": [f"CAM_{letter}" for letter in "ABCDEFG"]}))
+    with pytest.raises(UserError, match="model: config: .* is an exported model"):
+        load_perceiver(read_config(parameters | {"config": "nano"}))
 
 
 @pytest.mark.parametrize("backend", ENGINES)

@@ -180,7 +180,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataroot", type=Path, required=True, help="a data set in nuScenes' format, recorded or simulated")
     parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
-    parser.add_argument("--model", default="nano", help="shipped weights by name, or a .safetensors file (default: %(default)s)")
+    parser.add_argument("--model", default="nano", help="shipped weights by name, a .safetensors file, or an exported folder (default: %(default)s)")
     parser.add_argument("--transport", choices=("raw", "compressed"), default="raw", help="of the images (default: %(default)s)")
     parser.add_argument("--deadline-ms", type=float, default=60.0, help="of the node (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="of the network (default: as many as torch chooses)")
