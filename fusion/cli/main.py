@@ -12,7 +12,7 @@ from typing import Any
 
 from fusion.errors import UserError
 
-SUBCOMMANDS = ("demo", "simulate", "perceive", "track", "evaluate", "train", "verify", "show_config")
+SUBCOMMANDS = ("demo", "simulate", "perceive", "track", "evaluate", "train", "export", "verify", "show_config")
 COMMAND_GROUP = "bevduet.commands"  # entry points of installed packages, each an `add_parser(subparsers)`: the ROS 2 commands come so
 
 EXAMPLES = """examples:

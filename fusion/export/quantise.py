@@ -86,7 +86,7 @@ def layers_of(model: onnx.ModelProto) -> dict[str, NodeProto]:
 
 def layer_name(node: NodeProto) -> str:
     """A convolution is called by its weight, which keeps the module's path through all optimisation."""
-    return node.input[1].removeprefix(PREFIX).removesuffix(".weight")
+    return str(node.input[1]).removeprefix(PREFIX).removesuffix(".weight")
 
 
 def kept_layers(model: onnx.ModelProto, keep: Collection[str]) -> tuple[str, ...]:
