@@ -22,7 +22,7 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
     "lidars": (["LIDAR_TOP"], "names of the LiDARs; their clouds are merged"),
     "transport": ("raw", "raw (sensor_msgs/Image) or compressed (CompressedImage), for cameras that set none themselves"),
     "reduced_decoding": (False, "decode compressed images at a half or quarter of their size where the model scales them down further: half "
-                                "the work, boxes move by some centimetres"),
+                                "the work, the same scores, boxes move by some centimetres"),
     "reference_sensor": ("", "the sensor whose readings call for an answer; empty: the first LiDAR, else the first camera"),
     "deadline_ms": (60.0, "how long an answer waits for the other sensors after the reference arrived"),
     "max_age_ms": (100.0, "readings taken longer than this before or after the reference are not used with it"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,21 @@ def test_a_much_larger_image_is_decoded_smaller_where_that_is_wanted() -> None:
     refused = front(jpeg(T), info(size_wh=(320, 176)), 26, transport="compressed", reduced_decoding=True)
     assert "image is 160x88 pixels, its calibration is for 320x176" in refused
     assert front(jpeg(T), calibration, 120, transport="compressed", reduced_decoding=True).image.shape == (88, 160, 3)
+
+
+def test_what_the_pool_computes_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(message: Any, factor: int = 1) -> np.ndarray:
+        until = time.thread_time() + 0.05
+        while time.thread_time() < until:
+            pass
+        return np.zeros((90, 160, 3), np.uint8)
+
+    monkeypatch.setattr("ros_nodes.assembly.image_from_compressed_msg", slow)
+    instant = placed(reading("FRONT", jpeg(T), T))
+    assert instant is not None
+    with ThreadPoolExecutor(1) as pool:
+        got = Assembler(read_config(PARAMETERS | {"transport": "compressed"}), pool=pool).assemble(instant)
+    assert not got.rejected and 0.05 <= got.effort.cpu_s < 0.1
 
 
 def test_a_distorted_image_is_straightened_at_the_size_that_is_needed() -> None:
