@@ -8,11 +8,14 @@ from itertools import product
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from fusion.evaluate.markdown import aligned
 from fusion.export.ports import output_names, outputs_of
 from fusion.geometry.transforms import wrap_angle
 from fusion.heads.decode import RawDetections
+from fusion.heads.query.output import QueryOutput
 from fusion.inputs import Output, decode_output, prepare_inputs
 from fusion.runtime.backends.protocol import Backend
 from fusion.runtime.perceiver import Perceiver
@@ -59,9 +62,8 @@ class TensorDifference:
     elements: int = 0
     worst: str = ""
 
-    def add(self, reference: torch.Tensor, answer: torch.Tensor, where: str) -> None:
+    def add(self, a: Tensor, b: Tensor, where: str) -> None:
         """Take one answer in; anything that is not finite on one side alone is infinitely far off."""
-        a, b = reference.cpu(), answer.cpu()
         difference = (a.double() - b.double()).abs() if a.dtype.is_floating_point else (a != b).double()
         difference = torch.where(a == b, 0.0, difference.nan_to_num(nan=torch.inf))
         largest = float(difference.max()) if difference.numel() else 0.0
@@ -176,13 +178,25 @@ def compare(reference: Backend, engine: Backend, frames: Iterable[SensorSet], su
             answers = []
             for backend in (reference, engine):
                 output: Output = backend(inputs)
-                answers.append((outputs_of(output), decode_output(config, output, inputs)[0]))
-            (tensors, boxes), (other_tensors, other_boxes) = answers
-            for name, a, b in zip(names, tensors, other_tensors, strict=True):
-                parity.tensors[name].add(a, b, where)
+                tensors = {name: tensor.cpu() for name, tensor in zip(names, outputs_of(output), strict=True)}
+                answers.append((tensors, decode_output(config, output, inputs)[0]))
+            (wanted, boxes), (found, other_boxes) = answers
+            if isinstance(output, QueryOutput):
+                found = in_order_of(wanted, found)
+            if any(subset) or not isinstance(output, QueryOutput):  # without any sensor, queries start from rounding alone
+                for name in names:
+                    parity.tensors[name].add(wanted[name], found[name], where)
             parity.boxes.add(boxes, other_boxes, tolerance.min_score, where)
             parity.answers += 1
     return parity
+
+
+def in_order_of(reference: Mapping[str, Tensor], answer: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A query decoder's outputs with the queries in the reference's order: they are a set, and seeds that score alike may change places."""
+    a, b = (torch.cat([side["boxes"][0, -1].double(), side["logits"][0, -1].double(), side["heat"][0].double()], dim=1)
+            for side in (reference, answer))
+    _, order = linear_sum_assignment(torch.cdist(a, b, p=1).nan_to_num(nan=1e9).clamp(max=1e9).numpy())
+    return {name: tensor[:, order] if name in ("labels", "valid", "heat") else tensor[:, :, order] for name, tensor in answer.items()}
 
 
 def parity_table(parity: Parity) -> str:

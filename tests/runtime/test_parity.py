@@ -9,7 +9,17 @@ import pytest
 import torch
 from exported import Exported
 
-from fusion.evaluate.parity import TOLERANCES, BoxDifference, Parity, TensorDifference, compare, parity_table, sensor_subsets, subset_name
+from fusion.evaluate.parity import (
+    TOLERANCES,
+    BoxDifference,
+    Parity,
+    TensorDifference,
+    compare,
+    in_order_of,
+    parity_table,
+    sensor_subsets,
+    subset_name,
+)
 from fusion.heads.decode import RawDetections
 from fusion.inputs import NetInputs, Output
 from fusion.model import ModelConfig
@@ -114,3 +124,15 @@ def test_chosen_subsets() -> None:
     assert [subset_name(frame, s) for s in subsets] == [
         "CAM_0+CAM_1+LIDAR_TOP", "LIDAR_TOP", "CAM_0+CAM_1", "CAM_1+LIDAR_TOP", "CAM_0+LIDAR_TOP", "no sensor"]
     assert len(sensor_subsets(1, every=False)) == 4  # the camera lost is the LiDAR alone
+
+
+def test_queries_are_a_set() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"labels": (1, 5), "valid": (1, 5), "heat": (1, 5, 3), "logits": (1, 1, 5, 3), "boxes": (1, 1, 5, 10), "direction": (1, 1, 5, 2)}
+    wanted = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    order = torch.tensor([3, 0, 4, 1, 2])
+    found = {name: tensor.index_select(tensor.dim() - (1 if name in ("labels", "valid") else 2), order) for name, tensor in wanted.items()}
+    found["boxes"][0, 0, 0] += 1e-3
+    again = in_order_of(wanted, found)
+    assert all(torch.equal(again[name], tensor) for name, tensor in wanted.items() if name != "boxes")
+    assert float((again["boxes"] - wanted["boxes"]).abs().max()) == pytest.approx(1e-3, rel=1e-3)
