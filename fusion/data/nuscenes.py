@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from fusion.data.readers import read_image, read_points_bin, remove_close
 from fusion.data.source import WarningLog, check_sweeps, choose_scenes, unknown
 from fusion.errors import BadSensorData, UserError
 from fusion.geometry.transforms import invert, pose, transform_points
+from fusion.threads import side_by_side
 from fusion.types import ATTRIBUTES, CameraReading, GroundTruth, LidarReading, SensorSet
 
 POINT_COLUMNS = 5  # x y z intensity ring
@@ -70,9 +72,11 @@ class NuScenesSource:
         check_sweeps(num_sweeps)
         row = self._row_of(token)
         log = WarningLog()
-        readings: dict[str, CameraReading | None] = {}
-        for column, name in enumerate(self._cameras):
-            readings[name] = self._camera(row, column, name, log) if cameras else None
+        readings: dict[str, CameraReading | None] = dict.fromkeys(self._cameras)
+        if cameras:
+            for name, (reading, lines) in zip(self._cameras, side_by_side(partial(self._camera, row), range(len(self._cameras))), strict=True):
+                readings[name] = reading
+                log.lines += lines
         cloud = self._cloud(row, num_sweeps, log) if lidar else None
         stamp_us, global_T_ego = self._reference(row)
         return SensorSet(cameras=readings, lidar=cloud, stamp_ns=stamp_us * 1000, global_T_ego=global_T_ego, token=token,
@@ -129,22 +133,23 @@ class NuScenesSource:
     def _file(self, reading: int) -> Path:
         return self.dataroot / str(self._index.reading_file[reading].decode())
 
-    def _camera(self, row: int, column: int, name: str, log: WarningLog) -> CameraReading | None:
+    def _camera(self, row: int, column: int) -> tuple[CameraReading | None, list[str]]:
+        """The reading of a camera, and what is to be said about it."""
+        name, log = self._cameras[column], WarningLog()
         reading = int(self._index.sample_reading[row, column])
         if reading < 0:
-            log.lines.append(f"{name}: no sample_data record for this keyframe; taken as absent")
-            return None
+            return None, [f"{name}: no sample_data record for this keyframe; taken as absent"]
         height, width = (int(size) for size in self._index.reading_hw[reading])
         try:
             image = read_image(self._file(reading), expected_hw=(height, width) if height and width else None)
         except BadSensorData as error:
             log.add(name, error)
-            return None
+            return None, log.lines
         return CameraReading(
             image=image, intrinsics=self._index.calibration_intrinsics[self._index.reading_calibration[reading]].copy(),
             ego_T_cam=self._sensor_pose(reading), stamp_ns=int(self._index.reading_stamp_us[reading]) * 1000,
             global_T_ego=self._ego_pose(reading),
-        )
+        ), []
 
     def _cloud(self, row: int, num_sweeps: int, log: WarningLog) -> LidarReading | None:
         keyframe = int(self._index.sample_reading[row, -1])

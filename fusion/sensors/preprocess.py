@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fusion.geometry.projection import cam_T_ego_at_reference, ref_T_lidar
+from fusion.threads import side_by_side
 from fusion.types import SensorBatch, SensorSet
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -132,16 +133,14 @@ def to_batch(sets: Sequence[SensorSet], config: InputConfig, cameras: Sequence[s
     intrinsics = torch.eye(3).repeat(size_b, size_n, 1, 1)
     cam_T_ego = torch.eye(4).repeat(size_b, size_n, 1, 1)
     camera_ok = torch.zeros(size_b, size_n, dtype=torch.bool)
-    for index, (sensor_set, names) in enumerate(zip(sets, slots, strict=True)):
-        for slot, name in enumerate(names):
-            reading = sensor_set.cameras.get(name)
-            if reading is None:
-                continue
-            image, new_T_old = fit_image(reading.image, config.image_size_hw)
-            images[index, slot] = normalise_images(torch.from_numpy(image))
-            intrinsics[index, slot] = torch.from_numpy(new_T_old @ reading.intrinsics)
-            cam_T_ego[index, slot] = torch.from_numpy(cam_T_ego_at_reference(sensor_set, reading))
-            camera_ok[index, slot] = True
+    present = [(index, slot, reading) for index, (sensor_set, names) in enumerate(zip(sets, slots, strict=True))
+               for slot, name in enumerate(names) if (reading := sensor_set.cameras.get(name)) is not None]
+    fitted = side_by_side(lambda item: fit_image(item[2].image, config.image_size_hw), present)
+    for (index, slot, reading), (image, new_T_old) in zip(present, fitted, strict=True):
+        images[index, slot] = normalise_images(torch.from_numpy(image))
+        intrinsics[index, slot] = torch.from_numpy(new_T_old @ reading.intrinsics)
+        cam_T_ego[index, slot] = torch.from_numpy(cam_T_ego_at_reference(sets[index], reading))
+        camera_ok[index, slot] = True
     clouds = [_ego_points(s, config) for s in sets]
     points = torch.zeros(size_b, max((len(c) for c in clouds), default=0), 5)
     points_ok = torch.zeros(points.shape[:2], dtype=torch.bool)
