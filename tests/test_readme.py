@@ -23,6 +23,7 @@ STAND_IN = {"v1.0-mini": "v1.0-sim", "v1.0-trainval": "v1.0-sim", "scene-0103": 
 SMALLER = {
     "simulate": ["--scenes", "1", "--duration", "0.5", "--image-scale", "0.1", "--workers", "1"],
     "demo": ["--duration", "2", "--no-open"],
+    "verify": ["--frames", "1", "--threads", "1"],
     "train": ["--set", "train.epochs=1", "--set", "train.workers=0", "--set", "train.batch_size=2"],
 }
 """Added to commands, so that they take seconds."""
@@ -95,7 +96,8 @@ def test_every_command_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) ->
     made = {path.relative_to(workplace).as_posix() for path in workplace.rglob("*") if "data" not in path.parts}
     assert {"out/demo/index.html", "out/real/index.html", "out/perceive/results_nusc.json", "out/evaluate/metrics_summary.json",
             "out/states/states.md", "out/track/tracking_result.json",
-            "out/decalibration/decalibration.md", "runs/nano/model.safetensors", "runs/small/model.safetensors"} <= made
+            "out/decalibration/decalibration.md", "out/nano-openvino/manifest.json", "out/perceive-openvino/results_nusc.json",
+            "runs/nano/model.safetensors", "runs/small/model.safetensors"} <= made
 
 
 def test_python_example_runs(workplace: Path) -> None:
