@@ -1,0 +1,190 @@
+"""Every kind of network as a graph that answers as torch does, and the folder that an export leaves."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fusion.checkpoint import save_checkpoint
+from fusion.cli.main import main
+from fusion.errors import UserError
+from fusion.export.calibration_frames import CYCLE, lost_sensors
+from fusion.export.graph import DeployedNet
+from fusion.export.manifest import MANIFEST, read_manifest
+from fusion.export.ports import named_inputs
+from fusion.heads.query.head import QueryHeadConfig
+from fusion.interaction.absent import AbsentConfig
+from fusion.interaction.concat import ConcatConfig
+from fusion.interaction.join import JoinConfig
+from fusion.model import ModelConfig
+from fusion.network import BevDuetNet
+from fusion.sensors.preprocess import InputConfig
+from fusion.types import SensorBatch
+
+pytest.importorskip("onnx", reason="onnx is not installed (extra edge)")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra edge)")
+import onnx
+import onnxruntime as ort
+
+from fusion.export.half import float32_nodes, to_half
+from fusion.export.onnx_export import METADATA_KEY, export_onnx
+from fusion.export.run import export_model
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "interaction"))
+from tiny_dual import dual_config, tiny_batch, tiny_config, tiny_net
+
+QUERY = QueryHeadConfig(channels=16, queries=12, layers=2, heads=2, hidden=16, region=3)
+KINDS: dict[str, dict[str, Any]] = {
+    "concat": {"fuser": ConcatConfig(channels=8)},
+    "dual, concat join": {"fuser": dual_config(join=JoinConfig(kind="concat"))},
+    "dual, cnw join, predicted absence": {"fuser": dual_config(join=JoinConfig(kind="cnw"), absent=AbsentConfig(kind="predict"))},
+    "dual, ssma join": {"fuser": dual_config(join=JoinConfig(kind="ssma"))},
+    "query head": {"head": QUERY},
+    "LiDAR alone": {"camera": None, "fuser": ConcatConfig(channels=8)},
+    "cameras alone": {"lidar": None, "fuser": ConcatConfig(channels=8)},
+}
+
+
+def model_config(**changes: Any) -> ModelConfig:
+    return ModelConfig(input=InputConfig(image_size_hw=(32, 64)), network=tiny_config(**changes))
+
+
+def states() -> list[SensorBatch]:
+    """All sensors, no LiDAR, two cameras lost, LiDAR alone."""
+    batch = tiny_batch(cameras=3)
+    gone = torch.tensor([[True, False, True]])
+    return [batch, batch.drop(lidar=torch.tensor([True])), batch.drop(cameras=gone), batch.drop(cameras=torch.ones(1, 3, dtype=torch.bool))]
+
+
+def run(model: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+    options = ort.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 3, 1
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, {value.name: feed[value.name] for value in session.get_inputs()}))
+
+
+def answers(net: BevDuetNet, batch: SensorBatch) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    inputs = net.prepare(batch)
+    named = named_inputs(inputs)
+    with torch.no_grad():
+        outputs = DeployedNet(net, inputs)(*named.values())
+    return {name: value.numpy() for name, value in named.items()}, [value.numpy() for value in outputs]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_graph_answers_as_torch(kind: str, tmp_path: Path) -> None:
+    net = tiny_net(**KINDS[kind])
+    manifest = export_onnx(net, model_config(**KINDS[kind]), tmp_path / "model.onnx", cameras=3)
+    model = onnx.load(tmp_path / "model.onnx")
+    assert next(p.value for p in model.metadata_props if p.key == METADATA_KEY) == manifest.embedded()
+    assert [port.name for port in manifest.inputs] == [value.name for value in model.graph.input]
+    for batch in states():
+        feed, wanted = answers(net, batch)
+        for port, got, value in zip(manifest.outputs, run(model, feed), wanted, strict=True):
+            assert got.shape == value.shape == tuple(port.shape) and str(got.dtype) == port.dtype
+            np.testing.assert_allclose(got, value, atol=1e-4, rtol=1e-4, err_msg=port.name)
+
+
+@pytest.mark.parametrize("kind", ["concat", "query head"])
+def test_half_precision_is_near_and_keeps_metres(kind: str, tmp_path: Path) -> None:
+    net = tiny_net(**KINDS[kind])
+    export_onnx(net, model_config(**KINDS[kind]), tmp_path / "model.onnx", cameras=3)
+    whole = onnx.load(tmp_path / "model.onnx")
+    half = to_half(whole)
+    halves = [tensor for tensor in half.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16]
+    assert len(halves) > 20
+    assert {value.type.tensor_type.elem_type for value in half.graph.input} == {value.type.tensor_type.elem_type for value in whole.graph.input}
+    first = {node.name for node in whole.graph.node if node.op_type in ("MatMul", "Gemm") and "cloud_features" in node.input}
+    assert first <= float32_nodes(whole)
+    feed, wanted = answers(net, tiny_batch(cameras=3))
+    got = run(half, feed)
+    if kind == "concat":
+        for value, near in zip(wanted, got, strict=True):
+            assert 0 < np.abs(value - near).max() < 0.05 * max(np.abs(value).max(), 1)
+    else:
+        scores = [-np.sort(-value.reshape(-1)) for value in (wanted[2], got[2])]
+        np.testing.assert_allclose(*scores, atol=2e-2)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    save_checkpoint(path, tiny_net(**KINDS["concat"]), model_config(**KINDS["concat"]))
+    return path
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_model(checkpoint, out, format="onnx", cameras=2)
+    assert sorted(path.name for path in out.iterdir()) == [MANIFEST, "model.onnx"]
+    assert read_manifest(out)[0].cameras == 2
+    with pytest.raises(UserError, match="cameras 0: expected 1"):
+        export_model(checkpoint, out, format="onnx", cameras=0)
+    assert read_manifest(out)[0].cameras == 2
+    export_model(checkpoint, out, format="openvino", precision="fp16", cameras=3)
+    assert sorted(path.name for path in out.iterdir()) == [MANIFEST, "model.bin", "model.xml"]
+    manifest, engine = read_manifest(out)
+    assert (manifest.format, manifest.precision, manifest.cameras, engine.name) == ("openvino", "fp16", 3, "model.xml")
+    assert [path for path in tmp_path.iterdir() if path != out] == []
+
+
+def test_a_folder_of_other_things_is_left_alone(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty, and no earlier export"):
+        export_model(checkpoint, tmp_path, format="onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_int8_needs_frames_and_only_int8(checkpoint: Path, tmp_path: Path) -> None:
+    for precision, calibration in (("int8", None), ("fp32", lambda config, cameras: [])):
+        with pytest.raises(UserError, match="calibration frames are for int8"):
+            export_model(checkpoint, tmp_path / "out", format="onnx", precision=precision, calibration=calibration)  # type: ignore[arg-type]
+
+
+def test_int8_notes_what_it_saw(checkpoint: Path, tmp_path: Path) -> None:
+    net = tiny_net(**KINDS["concat"])
+    frames = [answers(net, batch)[0] for batch in states()]
+    export_model(checkpoint, tmp_path / "out", format="onnx", precision="int8", cameras=3, calibration=lambda config, cameras: frames, keep=("head",))
+    manifest, engine = read_manifest(tmp_path / "out")
+    assert manifest.build["calibration_frames"] == 4 and manifest.build["quantised_layers"] > 10
+    assert manifest.build["kept_layers"] and all(name.startswith("head") for name in manifest.build["kept_layers"])
+    feed, wanted = answers(net, states()[0])
+    assert max(np.abs(a - b).max() for a, b in zip(run(onnx.load(engine), feed), wanted, strict=True)) > 1e-4  # it is another graph
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["--frames", "3"], "--frames: calibration is for --precision int8 alone"),
+    (["--capabilities", "SM86"], "--capabilities: for --format tensorrt alone"),
+    (["--precision", "int8", "--frames", "0"], "--frames 0: expected at least 1"),
+    (["--model", "nani"], "no such weights"),
+])
+def test_command_line_refuses(arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--out", str(tmp_path / "out"), *arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_command_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--model", str(checkpoint), "--cameras", "2", "--out", str(tmp_path / "out")]) == 0
+    assert "tiny, onnx fp32, 2 cameras" in capsys.readouterr().out
+    assert read_manifest(tmp_path / "out")[0].name == "tiny"
+
+
+def test_calibration_loses_each_sensor_in_turn() -> None:
+    lost = [lost_sensors(number, ["a", "b"], "lidar") for number in range(2 * CYCLE)]
+    assert lost.count(()) == 10 and {("lidar",), ("a", "b"), ("a",), ("b",)} == set(lost) - {()}
+
+
+def test_sparse_voxels_are_refused_by_name(tmp_path: Path) -> None:
+    from fusion.encoders.voxels import VoxelConfig
+    from fusion.export.graph import check_exportable
+
+    config = model_config(**KINDS["concat"])
+    with pytest.raises(UserError, match="lidar.kind voxels"):
+        check_exportable(replace(config, network=replace(config.network, lidar=VoxelConfig())))
