@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.bev.image_depth import reference_scale
@@ -17,6 +16,7 @@ from fusion.bev.lift_splat import SplatConfig, SplatGrid, splat_grid
 from fusion.bev.pull import PullConfig, PullGrid, lidar_depth_bin, pull_grid
 from fusion.encoders.pillars import PillarConfig, PillarInput, prepare_pillars
 from fusion.encoders.voxels import VoxelConfig, VoxelInput, prepare_voxels
+from fusion.geometry.view import looked_at as cells_looked_at
 from fusion.heads.centre import HeadOutput
 from fusion.heads.decode import RawDetections, decode
 from fusion.heads.query.decode import decode_queries
@@ -30,9 +30,6 @@ from fusion.types import SensorBatch
 
 Output: TypeAlias = HeadOutput | QueryOutput
 """What a network answers, by its head."""
-
-BESIDE_VIEW_M = 4.0
-"""How far outside of what the cameras see a centre may lie: that of a long vehicle of which they see an end."""
 
 _T = TypeVar("_T")
 
@@ -124,18 +121,12 @@ def _bin_edges_m(config: NetworkConfig, batch: SensorBatch) -> Tensor | None:
 
 
 def looked_at(config: NetworkConfig, inputs: NetInputs) -> Tensor:
-    """`(B, X, Y)` bool: cells of `config.bev_grid` that a present sensor looks at, or that are within `BESIDE_VIEW_M` of such a cell.
-
-    A LiDAR looks everywhere. Where no sensor looks, maps are the same from cell to cell but for rounding, and a peak in them means nothing.
-    """
+    """`(B, X, Y)` bool: cells of `config.bev_grid` that a present sensor looks at, or nearly."""
     everywhere = inputs.lidar_ok if config.lidar is not None else torch.zeros_like(inputs.lidar_ok)
     seen = everywhere[:, None, None].expand(-1, *config.bev_grid.shape)
     if inputs.where is None or bool(everywhere.all()):
         return seen
-    margin = round(BESIDE_VIEW_M / config.bev_grid.cell_m)
-    near = F.max_pool2d(inputs.where.seen.float(), (2 * margin + 1, 1), 1, (margin, 0))
-    near = F.max_pool2d(near, (1, 2 * margin + 1), 1, (0, margin))
-    return seen | (near[:, 0] > 0)
+    return cells_looked_at(inputs.where.seen, everywhere, config.bev_grid.shape, config.bev_grid.cell_m)[:, 0]
 
 
 def decode_output(config: NetworkConfig, output: Output, inputs: NetInputs | None = None) -> list[RawDetections]:

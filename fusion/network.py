@@ -15,6 +15,7 @@ from fusion.encoders.camera import CameraEncoder
 from fusion.encoders.efficientnet import EfficientNetLite
 from fusion.encoders.pillars import PillarConfig, PillarEncoder
 from fusion.encoders.voxels import VoxelConfig, VoxelEncoder
+from fusion.geometry.view import looked_at
 from fusion.heads.centre import CentreHead, HeadConfig
 from fusion.heads.decode import RawDetections
 from fusion.heads.perspective import PerspectiveHead, perspective_heatmap
@@ -106,10 +107,15 @@ class BevDuetNet(nn.Module):
         joined = self.trunk(interacted.bev)
         output: Output
         if isinstance(self.head, QueryHead):
-            output = self.head(joined, interacted.camera, interacted.lidar, inputs.view)
+            output = self.head(joined, interacted.camera, interacted.lidar, inputs.view, self._looked_at(interacted))
         else:
             output = self.head(joined)
         return output if interacted.camera is None else replace(output, depth_logits=interacted.camera.depth_logits)
+
+    def _looked_at(self, interacted: Interacted) -> Tensor:
+        """`(B, 1, X, Y)` bool: cells that a present sensor looks at, or nearly."""
+        camera, lidar, grid = interacted.camera, interacted.lidar, self.config.bev_grid
+        return looked_at(None if camera is None else camera.seen, None if lidar is None else lidar.ok, grid.shape, grid.cell_m)
 
     def camera_stream(self, inputs: NetInputs) -> CameraStream | None:
         """Camera features in both forms; None in a network without cameras."""

@@ -127,3 +127,16 @@ def test_seeds_are_the_best_peaks_of_each_sample_and_the_rest_is_filler() -> Non
     assert seeds.valid.sum(dim=1).tolist() == [3, 3]
     torch.testing.assert_close(seeds.heat[0, 0], heatmap[0, :, 1, 1].sigmoid())
     assert find_seeds(heatmap, 500).cells.shape == (2, 60)
+    assert not seeds.cells[:, 3:].any() and not seeds.labels[:, 3:].any()  # fillers
+
+
+def test_no_query_starts_where_no_sensor_looks() -> None:
+    heatmap = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    looked = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    looked[..., :3] = True
+    everywhere, seeds = find_seeds(heatmap, 8), find_seeds(heatmap, 8, looked)
+    columns = seeds.cells[seeds.valid] % 8
+    assert len(columns) and (columns < 3).all() and (everywhere.cells % 8 >= 3).any()
+    both = everywhere.cells[everywhere.cells % 8 < 3]
+    assert torch.equal(seeds.cells[0, :len(both)], both)  # the same peaks, in the same order
+    assert not find_seeds(heatmap, 8, torch.zeros_like(looked)).valid.any()

@@ -12,7 +12,8 @@ from fusion.encoders.camera import CameraConfig
 from fusion.encoders.pillars import PillarConfig
 from fusion.encoders.resnet import ResNetConfig
 from fusion.geometry.grid import BevGrid
-from fusion.inputs import BESIDE_VIEW_M, looked_at, prepare_inputs
+from fusion.geometry.view import BESIDE_VIEW_M
+from fusion.inputs import looked_at, prepare_inputs
 from fusion.model import ModelConfig
 from fusion.network import build_network
 from fusion.network_config import NetworkConfig

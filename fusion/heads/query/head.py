@@ -101,7 +101,8 @@ class QueryHead(nn.Module):
         self.predict = Predictor(width, classes, grid.cell_m)
         self.layers = nn.ModuleList(_Layer(config, classes, grid.cell_m) for _ in range(config.layers))
 
-    def forward(self, joined: Tensor, camera: CameraStream | None, lidar: LidarStream | None, view: ViewGeometry | None) -> QueryOutput:
+    def forward(self, joined: Tensor, camera: CameraStream | None, lidar: LidarStream | None, view: ViewGeometry | None,
+                looked: Tensor | None = None) -> QueryOutput:
         """Boxes of every sample.
 
         Args:
@@ -109,6 +110,7 @@ class QueryHead(nn.Module):
             camera: its `perspective` is what image layers look at; must be given to a head built with `perspective_channels`.
             lidar: not looked at beyond its part in `joined`.
             view: how the cameras look, as `camera`.
+            looked: `(B, 1, X, Y)` bool: cells that a present sensor looks at, or nearly; queries start nowhere else. None: all.
 
         Raises:
             ValueError: a head built with cameras got no stream or no view of them.
@@ -116,7 +118,7 @@ class QueryHead(nn.Module):
         tiles = self._tiles(camera, view)
         bev = self.shared(joined)
         heatmap = self.heatmap(bev)
-        seeds = find_seeds(heatmap, self.config.queries)
+        seeds = find_seeds(heatmap, self.config.queries, looked)
         cells = torch.stack([seeds.cells // self.grid.shape[1], seeds.cells % self.grid.shape[1]], dim=-1) + 0.5
         boxes = self._boxes_at(cells)
 
