@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fusion.data.source import SceneSource
+    from fusion.export.manifest import Manifest
     from fusion.model import ModelConfig
 
 EXAMPLES = """examples:
   bevduet export --model nano --format onnx --out out/nano-onnx
   bevduet export --model nano --format openvino --precision int8 --out out/nano-int8
+  bevduet export --model out/nano-onnx --format tensorrt --out out/nano-engine
   bevduet perceive --dataroot data/nuscenes --version v1.0-mini --model out/nano-int8 --out out/perceive
 """
 
@@ -34,7 +36,8 @@ def add_parser(subparsers: Any) -> None:
         description="Write a checkpoint as files that an engine runs, with a manifest.json that says what they are and what they expect. Every"
                     " command that takes --model runs the folder; `bevduet verify` compares it with the checkpoint.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="nano", help="name of shipped weights, or a path to a .safetensors file (default: %(default)s)")
+    parser.add_argument("--model", default="nano", help="name of shipped weights, a path to a .safetensors file, or, for --format"
+                        " tensorrt, a folder exported as onnx, perhaps elsewhere (default: %(default)s)")
     parser.add_argument("--format", choices=("onnx", "openvino", "tensorrt"), default="onnx", help="(default: %(default)s)")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="(default: %(default)s)")
     parser.add_argument("--cameras", type=int, default=6, metavar="N", help="camera slots; a rig with fewer leaves some empty (default: %(default)s)")
@@ -51,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
     from fusion.checkpoint import resolve_model
     from fusion.export.run import export_model
+    from fusion.runtime.backends.open import is_exported
 
     int8 = args.precision == "int8"
     for option, given in (("--calibration", args.calibration), ("--frames", args.frames), ("--keep", args.keep)):
@@ -60,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--capabilities: for --format tensorrt alone, got {args.format}")
     if args.frames is not None and args.frames < 1:
         raise UserError(f"--frames {args.frames}: expected at least 1")
+    if is_exported(args.model):
+        return _build(args)
     with tempfile.TemporaryDirectory() as scratch:
         def calibration(config: ModelConfig, cameras: int) -> Iterable[Mapping[str, np.ndarray]]:
             from fusion.export.calibration_frames import FRAMES, calibration_inputs
@@ -71,9 +77,27 @@ def run(args: argparse.Namespace) -> int:
             resolve_model(args.model), args.out, format=args.format, precision=args.precision, cameras=args.cameras,
             calibration=calibration if int8 else None, keep=None if args.keep is None else tuple(split_names(args.keep)),
             capabilities=tuple(split_names(args.capabilities or "")))
-    megabytes = sum(path.stat().st_size for path in args.out.iterdir()) / 1e6
-    print(f"{manifest.name}, {manifest.format} {manifest.precision}, {manifest.cameras} cameras, {megabytes:.1f} MB -> {args.out}")
+    _tell(manifest, args.out)
     return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    """An engine from a folder that was exported as ONNX, which brings its precision and its camera slots."""
+    from fusion.export.manifest import read_manifest
+    from fusion.export.run import build_exported
+
+    manifest, _ = read_manifest(Path(args.model))
+    if args.format != "tensorrt":
+        raise UserError(f"--model {args.model}: is exported already; --format {args.format} is made from a checkpoint, expected tensorrt")
+    if args.precision not in ("fp32", manifest.precision):
+        raise UserError(f"--precision {args.precision}: {args.model} holds {manifest.precision}; export the checkpoint again for another")
+    _tell(build_exported(Path(args.model), args.out, capabilities=tuple(split_names(args.capabilities or ""))), args.out)
+    return 0
+
+
+def _tell(manifest: Manifest, out: Path) -> None:
+    megabytes = sum(path.stat().st_size for path in out.iterdir()) / 1e6
+    print(f"{manifest.name}, {manifest.format} {manifest.precision}, {manifest.cameras} cameras, {megabytes:.1f} MB -> {out}")
 
 
 def _source(args: argparse.Namespace, frames: int, scratch: Path) -> SceneSource:

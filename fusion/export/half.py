@@ -37,6 +37,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     half: onnx.ModelProto = convert_float_to_float16(
         copy, keep_io_types=True, op_block_list=sorted({*DEFAULT_OP_BLOCK_LIST, *FLOAT32_OPS}), node_block_list=sorted(float32_nodes(copy)),
     )
+    _sort(half.graph)
     return half
 
 
@@ -53,6 +54,26 @@ def float32_nodes(model: onnx.ModelProto) -> set[str]:
                  lambda node: node.input)
     forth = _walk([SENSED], lambda name: readers.get(name, []), lambda node: node.output)
     return {node.name for node in back if node.op_type not in PRODUCTS} | {node.name for node in forth}
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Every node after those it reads; the converter leaves its casts at the end, which ONNX does not allow."""
+    producer = {name: node for node in graph.node for name in node.output}
+    placed: set[str] = set()
+    ordered: list[NodeProto] = []
+
+    def place(node: NodeProto) -> None:
+        if node.output[0] not in placed:
+            placed.add(node.output[0])
+            for name in node.input:
+                if name in producer:
+                    place(producer[name])
+            ordered.append(node)
+
+    for node in graph.node:
+        place(node)
+    graph.ClearField("node")
+    graph.node.extend(ordered)
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:

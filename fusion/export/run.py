@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 
 from fusion.checkpoint import load_checkpoint
 from fusion.errors import UserError
-from fusion.export.manifest import MANIFEST, Format, Manifest, Precision, sha256, write_manifest
+from fusion.export.manifest import MANIFEST, Format, Manifest, Precision, read_manifest, sha256, write_manifest
 from fusion.export.onnx_export import export_onnx, write_onnx
 from fusion.export.packages import require
 from fusion.model import ModelConfig
@@ -57,6 +58,39 @@ def export_model(checkpoint: Path, out: Path, *, format: Format, precision: Prec
             manifest = _quantise(graph, manifest, calibration(config, manifest.cameras), keep)
         if (precision == "fp16" and format != "openvino") or (precision == "int8" and format == "tensorrt"):
             _halve(graph)  # beside INT8, a GPU computes the rest in halves; OpenVINO compresses weights itself
+        files, build = _write(graph, folder, manifest, capabilities)
+        manifest = replace(manifest, build={**manifest.build, **build})
+        write_manifest(folder, manifest, files)
+        _put(folder, out, Path(scratch) / "old")
+    return manifest
+
+
+def build_exported(source: Path, out: Path, *, capabilities: tuple[str, ...] = ()) -> Manifest:
+    """A TensorRT engine from a folder that was exported as ONNX, perhaps on another machine; neither the checkpoint nor torch's exporter is needed.
+
+    Args:
+        source, out: folders; `out` as in `export_model`.
+        capabilities: that TensorRT-RTX builds for; none: all it can.
+
+    Returns:
+        The manifest as written.
+
+    Raises:
+        UserError: not an ONNX folder, other things in `out`, a package that is missing, a graph that TensorRT refuses.
+    """
+    _check_folder(out)
+    require("onnx")
+    manifest, path = read_manifest(source)
+    if manifest.format != "onnx":
+        raise UserError(f"{source}: expected a folder of format onnx, got {manifest.format}")
+    manifest = replace(manifest, format="tensorrt")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        folder, graph = Path(scratch) / "new", Path(scratch) / "graph.onnx"
+        folder.mkdir()
+        shutil.copyfile(path, graph)
+        if manifest.precision == "int8":
+            _halve(graph)
         files, build = _write(graph, folder, manifest, capabilities)
         manifest = replace(manifest, build={**manifest.build, **build})
         write_manifest(folder, manifest, files)
