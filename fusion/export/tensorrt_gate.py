@@ -17,7 +17,7 @@ import onnx
 
 from fusion.errors import UserError
 from fusion.export.manifest import Precision
-from fusion.export.tensorrt_api import Builder, load_tensorrt
+from fusion.export.tensorrt_api import NO_GPU, Builder, load_tensorrt
 from fusion.export.tensorrt_engine import CAPABILITIES, Attempt, compile_graph, load_onnx, profile_of
 from fusion.export.tensorrt_rules import Refusal, broken_rules, layer_of
 
@@ -85,8 +85,13 @@ def _refusal(model: onnx.ModelProto, attempt: Attempt, precision: Precision, cap
         node = named
     else:
         node = nodes[_first_failing(model, precision, capabilities, trt)]
-    reason = " ".join(attempt.messages[0].split()) if attempt.messages else "no message"
+    reason = _one_line(attempt.messages[0]) if attempt.messages else "no message"
     return Refusal(stage=attempt.stage, operation=node.op_type, layer=layer_of(node), reason=reason)
+
+
+def _one_line(message: str) -> str:
+    """Without what is only said because there is no GPU."""
+    return " ".join(" ".join(line.split()) for line in message.splitlines() if NO_GPU not in line)
 
 
 def _named(model: onnx.ModelProto, messages: tuple[str, ...]) -> onnx.NodeProto | None:
