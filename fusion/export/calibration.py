@@ -92,7 +92,7 @@ class Ranges:
 
 
 def collect_ranges(path: Path, tensors: Collection[str], inputs: Iterable[Mapping[str, np.ndarray]]) -> Ranges:
-    """Run a float32 graph in ONNX Runtime and watch tensors inside it.
+    """Run a float32 graph in ONNX Runtime and watch tensors inside it; of `inputs`, those are read that the graph has.
 
     Raises:
         UserError: no input at all, or activations that are not finite.
@@ -109,7 +109,7 @@ def collect_ranges(path: Path, tensors: Collection[str], inputs: Iterable[Mappin
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     histograms, frames = {name: Histogram() for name in tensors}, 0
     for named in inputs:
-        seen = dict(zip(inner, session.run(inner, dict(named)), strict=True)) if inner else {}
+        seen = dict(zip(inner, session.run(inner, {name: named[name] for name in given}), strict=True)) if inner else {}
         for name, histogram in histograms.items():
             try:
                 histogram.add(seen[name] if name in seen else named[name])

@@ -22,6 +22,8 @@ from fusion.export.manifest import Manifest, read_manifest  # noqa: E402
 from fusion.export.run import build_exported  # noqa: E402
 from fusion.export.tensorrt_engine import CAPABILITIES, profile_of  # noqa: E402
 from fusion.export.tensorrt_gate import judge  # noqa: E402
+from fusion.model import load_model_config  # noqa: E402
+from fusion.network import build_network  # noqa: E402
 
 REPO = Path(__file__).resolve().parents[2]
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -100,3 +102,11 @@ def test_the_tool_prints_tables_commands_and_refusals(
     assert code == 1 and "ScatterND" in text and "scatter with reduction 'add'" in text, text
     code, text = tool("--model", "nano", "--precision", "fp8")
     assert code == 2 and "--precision fp8: expected some of fp32, fp16, int8" in text, text
+
+
+def test_a_network_that_reads_no_images_is_quantised_and_built(tmp_path: Path) -> None:
+    """Its frames have images, its graph has no such input."""
+    config = load_model_config("lidar", [])
+    graphs = dict(gate_graphs(build_network(config.network), config, tmp_path, ("int8",)))
+    assert "images" not in {value.name for value in graphs["int8"].graph.input}
+    assert judge(graphs["int8"], "int8", ("SM86",)).refusals == ()
