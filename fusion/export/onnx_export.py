@@ -60,6 +60,7 @@ def export_onnx(network: BevDuetNet, config: ModelConfig, path: Path, *, cameras
     graph = DeployedNet(network, inputs)
     model = _onnx_program(graph, named_inputs(inputs), output_names(config)).model_proto
     _drop_unread(model)
+    _drop_traces(model)
     manifest = Manifest(
         format="onnx", precision="fp32", name=name, checkpoint_sha256=checkpoint_sha256, version=own_version(), opset=OPSET, cameras=cameras,
         inputs=ports(model.graph.input), outputs=ports(model.graph.output), model=config, build={"torch": torch.__version__},
@@ -121,6 +122,13 @@ def _quietly() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _drop_traces(model: Any) -> None:
+    """Leave out where in the source every node comes from: it is the half of a graph, and names folders of this machine."""
+    graph = model.graph
+    for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        item.ClearField("metadata_props")
 
 
 def _drop_unread(model: Any) -> None:
