@@ -115,3 +115,36 @@ def test_the_command_line_loads_training_lazily() -> None:
 def test_no_ros_in_the_package() -> None:
     ros = {"rclpy", "ros_nodes", "rosbag2_py", "sensor_msgs", "vision_msgs", "std_msgs", "geometry_msgs", "tf2_ros", "cv_bridge"}
     assert [f"{module} imports {name}" for module, name in EDGES if name.split(".")[0] in ros] == []
+
+
+ENGINES = {"onnx", "onnxscript", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"}
+
+
+def _eager(path: Path) -> set[str]:
+    """What is imported when the module is: at the top of its source, outside of functions and of `if TYPE_CHECKING`."""
+    top = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return imports_of(ast.unparse(ast.Module(body=list(top), type_ignores=[])), _module_of(path), path.name == "__init__.py")
+
+
+def test_what_is_deployed_loads_no_engine_and_no_exporter_before_it_is_asked_for() -> None:
+    """Engines are extras, and heavy; whoever answers by one needs neither the others nor what exported it."""
+    eager = {_module_of(path): _eager(path) for path in PACKAGE.rglob("*.py")}
+    reached: set[str] = set()
+    todo = [module for module in eager if _part(module) in {"runtime", "cli", "demo", "network", "inputs", "evaluate"}]
+    while todo:
+        module = todo.pop()
+        if module not in reached:
+            reached.add(module)
+            todo += [name for name in eager[module] if name in eager]
+    assert "fusion.export.manifest" in reached and "fusion.encoders.pillars" in reached
+    found = [f"{module} imports {name}" for module in sorted(reached) for name in sorted(eager[module])
+             if name.split(".")[0] in ENGINES or name.startswith("torch.onnx")]
+    assert found == []
+
+
+def test_engines_are_named_only_where_they_are_made_and_run() -> None:
+    assert {_part(module) for module, name in EDGES if name.split(".")[0] in ENGINES or name.startswith("torch.onnx")} <= {"export", "runtime"}
+
+
+def test_exporting_reads_data_and_knows_no_face() -> None:
+    assert _breaking({"export"}, {*BASE, *STAGES, "checkpoint", "config", "data", "files", "inputs", "model", "network", "sensors"}) == []
