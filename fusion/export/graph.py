@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from fusion.errors import UserError
+from fusion.export.manifest import Format
 from fusion.export.ports import from_named, named_inputs, outputs_of
 from fusion.inputs import NetInputs
 from fusion.model import ModelConfig
@@ -30,8 +31,10 @@ class DeployedNet(nn.Module):
         return outputs_of(self.network(inputs))
 
 
-def check_exportable(config: ModelConfig) -> None:
-    """UserError that names the part of the config that no engine can run."""
+def check_exportable(config: ModelConfig, format: Format | None = None) -> None:
+    """UserError that names the part of the config that no engine, or not the one of this format, can run."""
     network = config.network
     if network.lidar is not None and network.lidar.kind == "voxels":
         raise UserError("lidar.kind voxels: sparse convolutions exist in no ONNX operator set; expected kind pillars for a model that is exported")
+    if format == "tensorrt" and network.camera is not None and network.lift.kind == "splat":
+        raise UserError("lift.kind splat: adds up what falls into one cell, which TensorRT has not got; expected kind pull, or another --format")

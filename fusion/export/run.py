@@ -13,6 +13,7 @@ import numpy as np
 
 from fusion.checkpoint import load_checkpoint
 from fusion.errors import UserError
+from fusion.export.graph import check_exportable
 from fusion.export.manifest import MANIFEST, Format, Manifest, Precision, read_manifest, sha256, write_manifest
 from fusion.export.onnx_export import export_onnx, write_onnx
 from fusion.export.packages import require
@@ -47,6 +48,7 @@ def export_model(checkpoint: Path, out: Path, *, format: Format, precision: Prec
         raise UserError(f"--precision {precision}: calibration frames are for int8, which needs them")
     require("onnx", "onnxscript")
     network, config = load_checkpoint(checkpoint)
+    check_exportable(config, format)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder, graph = Path(scratch) / "new", Path(scratch) / "graph.onnx"

@@ -16,9 +16,10 @@ import torch
 from fusion.bev.lift_splat import SplatConfig
 from fusion.checkpoint import save_checkpoint
 from fusion.cli.main import main
+from fusion.encoders.voxels import VoxelConfig
 from fusion.errors import UserError
 from fusion.export.calibration_frames import CYCLE, lost_sensors
-from fusion.export.graph import DeployedNet
+from fusion.export.graph import DeployedNet, check_exportable
 from fusion.export.manifest import MANIFEST, Manifest, read_manifest
 from fusion.export.ports import named_inputs
 from fusion.heads.query.head import QueryHeadConfig
@@ -244,10 +245,12 @@ def test_calibration_loses_each_sensor_in_turn() -> None:
     assert lost.count(()) == 10 and {("lidar",), ("a", "b"), ("a",), ("b",)} == set(lost) - {()}
 
 
-def test_sparse_voxels_are_refused_by_name(tmp_path: Path) -> None:
-    from fusion.encoders.voxels import VoxelConfig
-    from fusion.export.graph import check_exportable
-
+def test_what_engines_lack_is_refused_by_name(tmp_path: Path) -> None:
     config = model_config(**KINDS["concat"])
     with pytest.raises(UserError, match="lidar.kind voxels"):
         check_exportable(replace(config, network=replace(config.network, lidar=VoxelConfig())))
+    path = tmp_path / "splat.safetensors"
+    save_checkpoint(path, tiny_net(**KINDS["splat lift"]), model_config(**KINDS["splat lift"]))
+    with pytest.raises(UserError, match="lift.kind splat: .* expected kind pull, or another --format"):
+        export_model(path, tmp_path / "out", format="tensorrt")
+    assert not (tmp_path / "out").exists()
