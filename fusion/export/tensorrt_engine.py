@@ -125,7 +125,7 @@ def compile_graph(
         _set_capabilities(trt, config, capabilities)
     data = builder.build_serialized_network(network, config)
     built = {
-        "builder": trt.__name__, "version": trt.__version__, "strongly_typed": True, "tf32": precision != "fp32",
+        "builder": trt.__name__, "version": trt.__version__, "strongly_typed": True, "tf32": config.get_flag(trt.BuilderFlag.TF32),
         "capabilities": list(capabilities) if ahead else [_own_capability()],
         "profile": {name: [list(shape) for shape in shapes] for name, shapes in profile.items()},
     }

@@ -15,6 +15,7 @@ trt = pytest.importorskip("tensorrt_rtx", reason="needs the extra \"tensorrt\"")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from fusion.export.tensorrt_api import NO_GPU, recording_logger  # noqa: E402
 from fusion.export.tensorrt_engine import compile_graph, profile_of, trtexec_arguments  # noqa: E402
 from fusion.export.tensorrt_gate import build_engine, judge  # noqa: E402
 from fusion.export.tensorrt_rules import broken_rules  # noqa: E402
@@ -118,6 +119,13 @@ def test_what_parses_but_does_not_build_is_refused_and_found() -> None:
     assert "no runners" in refusal.reason
 
 
+@pytest.fixture
+def no_halving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name in TensorRT's own words must do: a large graph takes many builds to halve."""
+    monkeypatch.setattr("fusion.export.tensorrt_gate._first_failing", lambda *_: pytest.fail("halved"))
+
+
+@pytest.mark.usefixtures("no_halving")
 def test_a_k_that_no_rule_sees_is_found_in_the_builders_message() -> None:
     model = graph([node("Add", "a a", "k", "twice"), node("TopK", "x k", "v i")], {"x": (FLOAT, (1, 8000))},
                   {"v": (FLOAT, (1, 4000)), "i": (INT64, (1, 4000))}, {"a": np.array([2000])})
@@ -125,12 +133,27 @@ def test_a_k_that_no_rule_sees_is_found_in_the_builders_message() -> None:
     assert (refusal.stage, refusal.operation, refusal.layer) == ("build", "TopK", "culprit")
 
 
+@pytest.mark.usefixtures("no_halving")
 def test_mixed_types_are_refused_by_the_parser_with_the_node() -> None:
     """What a half-converted FP16 graph looks like."""
     model = graph([node("Cast", "x", "h", "half", to=TensorProto.FLOAT16), node("Mul", "h x", "y")], {"x": IMAGE}, {"y": IMAGE})
     refusal, = judge(model, "fp16", ONE).refusals
     assert (refusal.stage, refusal.operation, refusal.layer) == ("parse", "Mul", "culprit")
     assert "must have same input types" in refusal.reason and "CUDA driver" not in refusal.reason and "\n" not in refusal.reason
+
+
+@pytest.mark.usefixtures("no_halving")
+def test_what_the_parser_refuses_without_a_word_is_found_by_its_number() -> None:
+    model = graph([node("Relu", "x", "r", "before"), node("Bernoulli", "r", "y")], {"x": IMAGE}, {"y": IMAGE})
+    refusal, = judge(model, capabilities=ONE).refusals
+    assert (refusal.stage, refusal.operation, refusal.layer) == ("parse", "Bernoulli", "culprit")
+
+
+def test_the_log_keeps_errors_but_not_that_there_is_no_gpu() -> None:
+    logger = recording_logger(trt)
+    for severity, message in ((logger.WARNING, "a"), (logger.ERROR, "b"), (logger.ERROR, f"cudaError 35: {NO_GPU}"), (logger.INTERNAL_ERROR, "c")):
+        logger.log(severity, message)
+    assert logger.messages == ["b", "c"]
 
 
 def test_engine_of_variable_rows(tmp_path: Path) -> None:
@@ -143,6 +166,7 @@ def test_engine_of_variable_rows(tmp_path: Path) -> None:
     data, build = build_engine(tmp_path / "m.onnx", "fp32", ("SM80", "SM120"), builder="tensorrt_rtx")
     assert len(data) > 1000
     assert (build["builder"], build["version"], build["capabilities"], build["tf32"]) == ("tensorrt_rtx", trt.__version__, ["SM80", "SM120"], False)
+    assert build_engine(tmp_path / "m.onnx", "fp16", ONE, builder="tensorrt_rtx")[1]["tf32"] is True
     assert build["profile"] == {"x": [[1, 8], [4000, 8], [65536, 8]]}
 
 
