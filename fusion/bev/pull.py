@@ -133,7 +133,7 @@ def lidar_depth_bin(depth: DepthBins, intrinsics: Tensor, cam_T_ego: Tensor, cam
 
 
 class PullLift(nn.Module):
-    """Sample, average over views, and let a 1x1 convolution read the heights.
+    """Sample, average over views, and let a 1x1 convolution read the heights (before the sampling, which is the same and cheaper).
 
     With `depth`, samples are weighted by the probability that their pixel lies at the cell's depth: pulling's form of the outer product
     in Lift-Splat (arXiv 2008.05711), without a scatter.
@@ -158,19 +158,31 @@ class PullLift(nn.Module):
         tiled = perspective.permute(0, 2, 3, 1, 4).reshape(batch, channels, h, cameras * w)
         logits: Tensor | None = None if self.depth is None else self.depth(tiled)
         share = None if logits is None else logits.float().softmax(dim=1).to(tiled.dtype)
-        total = perspective.new_zeros(batch, channels, heights, size_x, size_y)
+        levels = self._by_height(tiled, heights)
+        total = levels.new_zeros(batch * heights, self.config.channels, size_x, size_y)
         for view in range(views):
-            coords = where.coords[:, view].to(tiled.dtype)
-            sampled = F.grid_sample(tiled, coords, align_corners=True).view(batch, channels, heights, size_x, size_y)
+            coords = where.coords[:, view].to(levels.dtype)
+            sampled = F.grid_sample(levels, coords.reshape(batch * heights, size_x, size_y, 2), align_corners=True)
             weight = where.weight[:, None, view].to(sampled.dtype)
             if share is not None and where.depth_at is not None:
                 likely = F.grid_sample(share, coords, align_corners=True).view(batch, -1, heights, size_x, size_y)
                 weight = weight * _between_bins(likely, where.depth_at[:, None, view])
-            total = total + sampled * weight
-        bev: Tensor = self.reduce(total.flatten(1, 2))
+            total = total + sampled * weight.reshape(batch * heights, 1, size_x, size_y)
+        _, norm, act = self.reduce
+        bev: Tensor = act(norm(total.view(batch, heights, -1, size_x, size_y).sum(dim=1)))
         if logits is not None:
             logits = logits.view(batch, -1, h, cameras, w).permute(0, 3, 1, 2, 4)
         return bev * where.seen.to(bev.dtype), logits
+
+    def _by_height(self, tiled: Tensor, heights: int) -> Tensor:
+        """`(B, C, h, N * w)` -> `(B * Z, D, h, N * w)`: what `reduce` makes of the features for each height.
+
+        Sampling is linear, so that the convolution may come before it, on far fewer pixels than there are cells.
+        """
+        weight: Tensor = self.reduce[0].weight  # type: ignore[assignment]
+        kernel = weight.view(self.config.channels, -1, heights).permute(2, 0, 1)  # (Z, D, C)
+        mixed = F.conv2d(tiled, kernel.reshape(-1, tiled.shape[1], 1, 1))
+        return mixed.reshape(-1, self.config.channels, *tiled.shape[-2:])
 
 
 def _between_bins(likely: Tensor, at: Tensor) -> Tensor:

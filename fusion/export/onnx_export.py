@@ -51,6 +51,8 @@ def export_onnx(network: BevDuetNet, config: ModelConfig, path: Path, *, cameras
         UserError: a part that no engine can run, a wrong number of cameras, or a package that is missing.
     """
     require("onnx", "onnxscript")
+    from fusion.export.rewrite import simplify
+
     check_exportable(config)
     if config.network.camera is None:
         cameras = 0
@@ -59,6 +61,7 @@ def export_onnx(network: BevDuetNet, config: ModelConfig, path: Path, *, cameras
     inputs = example_inputs(config, cameras)
     graph = DeployedNet(network, inputs)
     model = _onnx_program(graph, named_inputs(inputs), output_names(config)).model_proto
+    simplify(model)
     _drop_unread(model)
     _drop_traces(model)
     manifest = Manifest(
