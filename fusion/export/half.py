@@ -115,12 +115,12 @@ def float32_nodes(model: onnx.ModelProto) -> set[str]:
 
 def _floats(model: onnx.ModelProto) -> set[str]:
     """Tensors of float32."""
-    graph = model.graph
+    graph = onnx.shape_inference.infer_shapes(model).graph
     values = (*graph.input, *graph.output, *graph.value_info)
     known = {value.name: value.type.tensor_type.elem_type for value in values}
     unknown = [name for node in graph.node for name in node.output if name and name not in known]
     if unknown:
-        raise ValueError(f"{unknown[0]}: expected a tensor of known type; infer shapes first")
+        raise ValueError(f"{unknown[0]}: expected a tensor whose type follows from the graph")
     weights = {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
     return {name for name, dtype in known.items() if dtype == TensorProto.FLOAT} | weights
 
