@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         manifest = export_model(
             resolve_model(args.model), args.out, format=args.format, precision=args.precision, cameras=args.cameras,
             calibration=calibration if int8 else None, keep=None if args.keep is None else tuple(split_names(args.keep)),
-            capabilities=tuple(split_names(args.capabilities or "")))
+            calibrated_on=_calibrated_on(args), capabilities=tuple(split_names(args.capabilities or "")))
     _tell(manifest, args.out)
     return 0
 
@@ -98,6 +98,12 @@ def _build(args: argparse.Namespace) -> int:
 def _tell(manifest: Manifest, out: Path) -> None:
     megabytes = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(f"{manifest.name}, {manifest.format} {manifest.precision}, {manifest.cameras} cameras, {megabytes:.1f} MB -> {out}")
+
+
+def _calibrated_on(args: argparse.Namespace) -> str:
+    if args.calibration is None:
+        return f"scenes simulated for it, seed {CALIBRATION_SEED}"
+    return f"{args.calibration.resolve().name}, {args.version}"
 
 
 def _source(args: argparse.Namespace, frames: int, scratch: Path) -> SceneSource:

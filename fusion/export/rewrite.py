@@ -8,12 +8,43 @@ from itertools import pairwise
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+REARRANGING = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze"})
+"""Operators that move a constant's values and leave them as they are."""
 
 
 def simplify(model: onnx.ModelProto) -> None:
     """Every rewrite of this module, in place."""
+    fold_constants(model)
     fold_matmul_norms(model)
     split_concats(model)
+
+
+def fold_constants(model: onnx.ModelProto) -> None:
+    """Nodes that only rearrange a constant are computed once; the result keeps the constant's name, by which layers are known."""
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}  # by the name that nodes use
+    readers = _readers(graph)
+    kept: list[NodeProto] = []
+    for node in graph.node:
+        if node.op_type not in REARRANGING or any(name not in constants for name in node.input):
+            kept.append(node)
+            continue
+        (values,) = ReferenceEvaluator(_alone(model, node, constants)).run(None, {})
+        name = constants[node.input[0]].name if readers[node.input[0]] == 1 else node.output[0]
+        constants[node.output[0]] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+    used: dict[str, TensorProto] = {}
+    for node in kept:
+        for index, name in enumerate(node.input):
+            if name in constants:
+                node.input[index] = constants[name].name
+                used[constants[name].name] = constants[name]
+    shapes = [value for value in graph.value_info if value.name not in used]  # a name's old shape may be another
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(used.values())
+    graph.value_info.extend(shapes)
 
 
 def split_concats(model: onnx.ModelProto) -> None:
@@ -26,7 +57,7 @@ def split_concats(model: onnx.ModelProto) -> None:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     producer = {name: node for node in graph.node for name in node.output}
     readers = _readers(graph)
-    channels = _channels(graph)
+    channels = _channels(model)
     for conv in [node for node in graph.node if node.op_type == "Conv" and node.input[1] in constants]:
         concat = producer.get(conv.input[0])
         if concat is None or concat.op_type != "Concat" or _attribute(concat, "axis") != 1 or _attribute(conv, "group", 1) != 1:
@@ -105,9 +136,20 @@ def _replace(graph: onnx.GraphProto, conv: NodeProto, concat: NodeProto, parts: 
     _drop_unused(graph)
 
 
-def _channels(graph: onnx.GraphProto) -> Mapping[str, int]:
+def _alone(model: onnx.ModelProto, node: NodeProto, constants: Mapping[str, TensorProto]) -> onnx.ModelProto:
+    given = []
+    for name in dict.fromkeys(filter(None, node.input)):
+        tensor = TensorProto()
+        tensor.CopyFrom(constants[name])
+        tensor.name = name
+        given.append(tensor)
+    graph = helper.make_graph([node], "alone", [], [onnx.ValueInfoProto(name=node.output[0])], given)
+    return helper.make_model(graph, opset_imports=model.opset_import)
+
+
+def _channels(model: onnx.ModelProto) -> Mapping[str, int]:
     """Sizes of axis 1, where they are known."""
-    shapes = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])).graph
+    shapes = onnx.shape_inference.infer_shapes(model).graph
     found = {}
     for value in [*shapes.value_info, *shapes.input, *shapes.output]:
         dims = value.type.tensor_type.shape.dim

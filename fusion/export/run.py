@@ -24,7 +24,8 @@ Calibration: TypeAlias = Callable[[ModelConfig, int], Iterable[Mapping[str, np.n
 
 
 def export_model(checkpoint: Path, out: Path, *, format: Format, precision: Precision = "fp32", cameras: int = 6,
-                 calibration: Calibration | None = None, keep: tuple[str, ...] | None = None, capabilities: tuple[str, ...] = ()) -> Manifest:
+                 calibration: Calibration | None = None, keep: tuple[str, ...] | None = None, calibrated_on: str = "",
+                 capabilities: tuple[str, ...] = ()) -> Manifest:
     """Export a checkpoint to the folder `out`, which is new, empty or holds an earlier export; that one goes when the new one is complete.
 
     Args:
@@ -34,6 +35,7 @@ def export_model(checkpoint: Path, out: Path, *, format: Format, precision: Prec
         cameras: N, camera slots.
         calibration: for int8.
         keep: layers that int8 leaves in the graph's own type; None: those that are known to need it (`fusion.export.quantise`).
+        calibrated_on: what the frames are, for the manifest.
         capabilities: that TensorRT-RTX builds for; none: all it can.
 
     Returns:
@@ -58,6 +60,7 @@ def export_model(checkpoint: Path, out: Path, *, format: Format, precision: Prec
         if precision == "int8":
             assert calibration is not None
             manifest = _quantise(graph, manifest, calibration(config, manifest.cameras), keep)
+            manifest = replace(manifest, build={**manifest.build, "calibrated_on": calibrated_on})
         if (precision == "fp16" and format != "openvino") or (precision == "int8" and format == "tensorrt"):
             _halve(graph)  # beside INT8, a GPU computes the rest in halves; OpenVINO compresses weights itself
         files, build = _write(graph, folder, manifest, capabilities)
@@ -103,7 +106,7 @@ def build_exported(source: Path, out: Path, *, capabilities: tuple[str, ...] = (
 def _quantise(graph: Path, manifest: Manifest, inputs: Iterable[Mapping[str, np.ndarray]], keep: tuple[str, ...] | None) -> Manifest:
     from fusion.export.quantise import quantise
 
-    report = quantise(graph, graph, inputs, keep=keep or ())
+    report = quantise(graph, graph, inputs, keep=keep)
     return replace(manifest, build={**manifest.build, **report.build()})
 
 
