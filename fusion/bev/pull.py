@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fusion.bev.image_depth import DepthBins, reference_scale
+from fusion.bev.pull_kernel import project_cells
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
 
@@ -88,39 +90,17 @@ def pull_grid(
             seen=torch.zeros(batch, 1, size_x, size_y, device=device),
             depth_at=None if depth is None else torch.zeros(batch, views, depth_cells, size_x, size_y, device=device),
         )
-    image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]  # (B, N, 3, 4)
-    centres = torch.from_numpy(grid.cell_centres_m()).to(device).view(-1, 2)
-    ground = torch.einsum("bnij,pj->bnip", image_T_ego[..., :2], centres) + image_T_ego[..., 3:]
-    heights = torch.tensor(heights_m, device=device)
-    uvd = ground[:, :, :, None] + image_T_ego[:, :, :, 2, None, None] * heights[:, None]  # (B, N, 3, Z, P)
-    depth_m = uvd[:, :, 2]
-    safe = depth_m.clamp(min=min_depth_m)
-    u, v = uvd[:, :, 0] / safe, uvd[:, :, 1] / safe
-    height, width = image_hw
-    inside = (depth_m > min_depth_m) & (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
-    inside &= camera_ok[:, :, None, None]
-    off_centre = torch.where(inside, (u - (width - 1) / 2).abs(), torch.inf)
-    best, camera = off_centre.topk(views, dim=1, largest=False)  # (B, V, Z, P)
-    found = torch.isfinite(best)
-    h, w = feature_hw
-    u, v = u.gather(1, camera), v.gather(1, camera)
-    # Clamping inside the own tile keeps bilinear taps from reaching into the neighbour's image.
-    column = ((u + 0.5) * (w / width) - 0.5).clamp(0, w - 1) + camera * w
-    row = ((v + 0.5) * (h / height) - 0.5).clamp(0, h - 1)
-    x = column * (2 / max(cameras * w - 1, 1)) - 1
-    y = row * (2 / max(h - 1, 1)) - 1
-    coords = torch.where(found[..., None], torch.stack([x, y], -1), -1.0)
-    weight = found.float() / found.sum(1, keepdim=True).clamp(min=1)
+    image_T_ego = (intrinsics.float() @ cam_T_ego.float()[:, :, :3]).cpu().numpy()
+    centres = grid.cell_centres_m()
+    coords, weight, seen, depth_m, camera = (torch.from_numpy(found).to(device) for found in project_cells(
+        image_T_ego, camera_ok.cpu().numpy(), image_hw, feature_hw, np.ascontiguousarray(centres[:, 0, 0]), np.ascontiguousarray(centres[0, :, 1]),
+        np.array(heights_m, np.float32), views, min_depth_m,
+    ))
     depth_at: Tensor | None = None
     if depth is not None:
-        reference_m = (depth_m * reference_scale(intrinsics, width)[:, :, None, None]).gather(1, camera)
-        depth_at = depth.position(reference_m).view(batch, views, depth_cells, size_x, size_y)
-    return PullGrid(
-        coords=coords.view(batch, views, depth_cells * size_x, size_y, 2),
-        weight=weight.view(batch, views, depth_cells, size_x, size_y),
-        seen=found.any(1).any(1).float().view(batch, 1, size_x, size_y),
-        depth_at=depth_at,
-    )
+        scale = reference_scale(intrinsics, image_hw[1]).gather(1, camera.flatten(1)).view_as(depth_m)
+        depth_at = depth.position(depth_m * scale)
+    return PullGrid(coords=coords, weight=weight, seen=seen, depth_at=depth_at)
 
 
 def lidar_depth_bin(depth: DepthBins, intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int],

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.geometry.grid import BevGrid
@@ -89,13 +88,24 @@ def top_peaks(output: HeadOutput, count: int) -> tuple[Tensor, Tensor, Tensor, T
         offset, height, log_size, yaw, direction, velocity, attributes.
     """
     heat = output.heatmap.float().sigmoid()
-    peaks = torch.where(F.max_pool2d(heat, 3, 1, 1) == heat, heat, 0.0)
+    peaks = torch.where(_largest_around(heat) == heat, heat, 0.0)
     cells = heat.shape[2] * heat.shape[3]
     scores, flat = peaks.flatten(1).topk(min(count, peaks[0].numel()), dim=1)
-    maps = torch.cat([output.offset, output.height, output.log_size, output.yaw, output.direction, output.velocity, output.attributes], 1)
+    maps = (output.offset, output.height, output.log_size, output.yaw, output.direction, output.velocity, output.attributes)
     cell = flat % cells
-    values = maps.float().flatten(2).gather(2, cell[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
+    values = torch.cat([m.flatten(2).gather(2, cell[:, None].expand(-1, m.shape[1], -1)) for m in maps], 1).float().transpose(1, 2)
     return scores, flat // cells, cell, values
+
+
+def _largest_around(maps: Tensor) -> Tensor:
+    """The maximum of each 3x3 neighbourhood of `(..., X, Y)`: of three rows, then of three columns. Pooling on CPUs takes ten times as long."""
+    rows = maps.clone()
+    torch.maximum(rows[..., 1:, :], maps[..., :-1, :], out=rows[..., 1:, :])
+    torch.maximum(rows[..., :-1, :], maps[..., 1:, :], out=rows[..., :-1, :])
+    around = rows.clone()
+    torch.maximum(around[..., 1:], rows[..., :-1], out=around[..., 1:])
+    torch.maximum(around[..., :-1], rows[..., 1:], out=around[..., :-1])
+    return around
 
 
 def decode(output: HeadOutput, grid: BevGrid, classes: tuple[str, ...], config: DecodeConfig, ok: np.ndarray | None = None) -> list[RawDetections]:

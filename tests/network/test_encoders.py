@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -81,6 +82,39 @@ def test_pull_samples_where_cells_project() -> None:
             checked += 1
     assert checked >= 4
     assert set(where.weight.unique().tolist()) <= {0.0, 0.5, 1.0}
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_cells_look_into_the_cameras_that_see_them_nearest_to_the_middle(views: int) -> None:
+    """Against one cell, height and camera after the other in float64, with cameras that overlap and some that are absent."""
+    batch = SensorBatch.example(batch=2, cameras=7, size_hw=(64, 128), seed=3)
+    wide = batch.intrinsics.clone()
+    wide[:, :, :2, :2] *= 0.15  # each sees 153 degrees
+    camera_ok = batch.camera_ok.clone()
+    camera_ok[1, 2:] = False
+    depth = DepthBins(count=8, range_m=(1.0, 32.0))
+    where = pull_grid(wide, batch.cam_T_ego, camera_ok, (64, 128), (8, 16), GRID, (0.5, 2.5), views, depth)
+    assert where.depth_at is not None
+    found: dict[int, int] = {}
+    for b, z, i, j in product(range(2), range(2), range(0, 16, 3), range(0, 16, 3)):
+        xyz1 = np.array([*GRID.cell_centres_m()[i, j], (0.5, 2.5)[z], 1.0])
+        sight = []
+        for n in range(7):
+            u, v, d = wide[b, n].double().numpy() @ (batch.cam_T_ego[b, n].double().numpy() @ xyz1)[:3]
+            if camera_ok[b, n] and d > 0.5 and -0.5 <= u / d < 127.5 and -0.5 <= v / d < 63.5:
+                sight.append((abs(u / d - 63.5), n, u / d, v / d, d))
+        sight = sorted(sight)[:views]
+        found[len(sight)] = found.get(len(sight), 0) + 1
+        assert (where.weight[b, :, z, i, j] > 0).sum() == len(sight)
+        if not sight:
+            assert (where.coords[b, :, z * 16 + i, j] == -1).all()
+        for k, (_, n, u, v, d) in enumerate(sight):
+            column, row = np.clip((u + 0.5) / 8 - 0.5, 0, 15) + 16 * n, np.clip((v + 0.5) / 8 - 0.5, 0, 7)
+            assert where.weight[b, k, z, i, j] == pytest.approx(1 / len(sight))
+            assert where.coords[b, k, z * 16 + i, j].tolist() == pytest.approx([column / 111 * 2 - 1, row / 7 * 2 - 1], abs=1e-5)
+            assert where.depth_at[b, k, z, i, j] == pytest.approx(8 * np.log(d * 0.8 * 128 / float(wide[b, n, 0, 0])) / np.log(32), abs=1e-4)
+        assert bool(where.seen[b, 0, i, j]) == bool((where.weight[b, :, :, i, j] > 0).any())
+    assert set(found) == set(range(views + 1))  # every number of views was met
 
 
 def test_pulled_features_count_as_far_as_their_pixel_lies_at_the_cells_depth() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -35,6 +38,28 @@ def test_resize_is_the_identity_at_the_same_size() -> None:
     same, new_T_old = fit_image(image, (12, 20))
     np.testing.assert_array_equal(same, image)
     np.testing.assert_array_equal(new_T_old, np.eye(3))
+
+
+@pytest.mark.parametrize("size", [(900, 1600), (81, 320), (80, 320), (81, 322), (80, 321)])
+def test_large_images_are_averaged_over_what_each_pixel_covers(size: tuple[int, int]) -> None:
+    height, width = size
+    coarse = np.random.default_rng(0).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    scaled, new_T_old = fit_image(image, (16, 70))
+    top = round(0.5 - (new_T_old[1, 2] + 0.5) / new_T_old[1, 1])
+    filled = round((height - top) * new_T_old[1, 1])
+    assert filled == (16 if height > width * 16 / 70 else round(height * 70 / width))
+    expected = np.array(image[top:], np.float64).transpose(2, 0, 1)
+    for cells, axis in ((filled, 1), (70, 2)):
+        edges = np.linspace(0, expected.shape[axis], cells + 1)
+        whole = np.insert(expected.cumsum(axis), 0, 0.0, axis)  # the integral up to each pixel's edge, linear between
+        low = np.minimum(edges.astype(int), expected.shape[axis] - 1)
+        shape = [-1 if a == axis else 1 for a in range(3)]
+        at = whole.take(low, axis) + (edges - low).reshape(shape) * expected.take(low, axis)
+        expected = np.diff(at, axis=axis) / np.diff(edges).reshape(shape)
+    off = np.abs(scaled[:filled].transpose(2, 0, 1) - expected)
+    assert off.mean() < 1.5  # of 255: halves know no finer areas than 2x2 pixels
+    assert off.max() < 8
 
 
 def test_low_images_are_padded_with_the_mean_below() -> None:
@@ -72,6 +97,19 @@ def test_points_are_in_the_ego_frame() -> None:
     points = to_batch([readings], InputConfig()).points[0].numpy()
     np.testing.assert_allclose(points[:, :3], readings.lidar.points[:, :3] + [0, 0, 1.8], atol=1e-5)
     np.testing.assert_array_equal(points[:, 3:], readings.lidar.points[:, 3:])
+
+
+def test_points_beyond_the_range_are_cut_and_each_is_moved_alike() -> None:
+    readings = SensorSet.example(points=400)
+    assert readings.lidar is not None
+    yaw = np.array([[np.cos(0.3), -np.sin(0.3), 0, 3.0], [np.sin(0.3), np.cos(0.3), 0, -1.0], [0, 0, 1, 1.8], [0, 0, 0, 1]])
+    turned = replace(readings, lidar=replace(readings.lidar, ego_T_lidar=yaw))
+    points = to_batch([turned], InputConfig(max_range_m=15.0)).points[0].numpy()
+    raw = readings.lidar.points
+    wanted = np.stack([sum(row[k] * raw[:, k].astype(np.float64) for k in range(3)) + row[3] for row in yaw[:3]], 1).astype(np.float32)
+    inside = (np.abs(wanted[:, :2]) <= 15.0).all(1)
+    assert 20 < inside.sum() < 380
+    np.testing.assert_array_equal(points, np.concatenate([wanted, raw[:, 3:]], 1)[inside])
 
 
 def test_thinning_does_not_depend_on_the_order() -> None:
