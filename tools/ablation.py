@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Grid:
     Attributes:
         base: config that every variant changes.
         init, init_parts: weights that every variant starts from, and the parts taken where a variant has them; or None.
+        init_also: variant -> further parts that it takes.
         rows: the variants, for the table.
         sets: variant -> its `a.b=value` changes.
     """
@@ -55,6 +56,7 @@ class Grid:
     init_parts: tuple[str, ...]
     rows: tuple[Row, ...]
     sets: dict[str, list[str]]
+    init_also: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load_grid(path: Path) -> Grid:
@@ -62,7 +64,7 @@ def load_grid(path: Path) -> Grid:
     mapping = load_yaml(path)
     variants = mapping.get("variants") or {}
     for where, keys, known in [("", mapping, {"base", "init", "init_parts", "variants"}),
-                               *((f"variants.{name}.", variant, {"title", "control", "set"}) for name, variant in variants.items())]:
+                               *((f"variants.{name}.", variant, {"title", "control", "set", "init_also"}) for name, variant in variants.items())]:
         for key in keys:
             if key not in known:
                 raise UserError(f"{path}: {where}{key}: unknown key; expected some of {sorted(known)}")
@@ -70,7 +72,8 @@ def load_grid(path: Path) -> Grid:
         raise UserError(f"{path}: expected base and at least one of variants")
     rows = tuple(Row(name=name, title=variant.get("title", name), control=variant.get("control")) for name, variant in variants.items())
     sets = {name: [f"{key}={json.dumps(value)}" for key, value in variant.get("set", {}).items()] for name, variant in variants.items()}
-    return Grid(base=mapping["base"], init=mapping.get("init"), init_parts=tuple(mapping.get("init_parts", ())), rows=rows, sets=sets)
+    return Grid(base=mapping["base"], init=mapping.get("init"), init_parts=tuple(mapping.get("init_parts", ())), rows=rows, sets=sets,
+                init_also={name: list(variant.get("init_also", ())) for name, variant in variants.items()})
 
 
 @contextmanager
@@ -123,7 +126,7 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     init = None if grid.init is None or resume else resolve_model(grid.init)
     lacking = ({"camera", "lift", "perspective"} if recipe.model.network.camera is None else set()) | (
         {"lidar"} if recipe.model.network.lidar is None else set())
-    parts = [part for part in grid.init_parts if part not in lacking]
+    parts = [*(part for part in grid.init_parts if part not in lacking), *grid.init_also.get(variant, ())]
     with clocked(folder / CLOCK) as spent:
         model = train(recipe, open_source(args.dataroot, args.version, scenes), folder, resume=resume, init=init,
                       init_parts=parts if init else None, progress=False)

@@ -19,7 +19,8 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
     Args:
         network: changed in place.
         source, config: of the checkpoint at `path`.
-        parts: names of the network's parts to take; None takes all of a network that is the same.
+        parts: names of the network's parts to take, dotted where they are parts of parts; `MINE=THEIRS` where the source calls it otherwise.
+            None takes all of a network that is the same.
 
     Raises:
         UserError: another network, an unknown part, or a part whose weights differ in shape.
@@ -32,9 +33,10 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
         network.load_state_dict(source.state_dict())
         return
     for part in parts:
-        mine, theirs = getattr(network, part, None), getattr(source, part, None)
-        if not isinstance(mine, nn.Module) or not isinstance(theirs, nn.Module):
-            both = [name for name, _ in network.named_children() if isinstance(getattr(source, name, None), nn.Module)]
+        own, _, other = part.partition("=")
+        mine, theirs = _part(network, own), _part(source, other or own)
+        if mine is None or theirs is None:
+            both = [name for name, _ in network.named_children() if _part(source, name) is not None]
             raise UserError(f"--init-parts {part}: not a part of both networks; expected some of {', '.join(both)}")
         have, need = theirs.state_dict(), mine.state_dict()
         differ = sorted(key for key in have.keys() | need.keys() if key not in have or key not in need or have[key].shape != need[key].shape)
@@ -42,3 +44,12 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
             raise UserError(f"--init-parts {part}: differs in {len(differ)} weights between the config's network and {path}"
                             f" ({', '.join(differ[:4])}{', ...' if len(differ) > 4 else ''}); leave it away to start it fresh")
         mine.load_state_dict(have)
+
+
+def _part(network: nn.Module, name: str) -> nn.Module | None:
+    for step in name.split("."):
+        found = getattr(network, step, None)
+        if not isinstance(found, nn.Module):
+            return None
+        network = found
+    return network

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 from synthetic import SyntheticSource, tiny_recipe
 
 from fusion.checkpoint import load_checkpoint, resolve_model
@@ -44,10 +45,13 @@ def test_variants_build_start_alike_and_differ_by_what_they_name(tool: ModuleTyp
     grid = tool.load_grid(GRID)
     nano, nano_config = load_checkpoint(resolve_model(grid.init))
     recipes = {row.name: load_recipe(grid.base, grid.sets[row.name]) for row in grid.rows}
-    for recipe in recipes.values():
+    for name, recipe in recipes.items():
         network = build_network(recipe.model.network)
         parts = [part for part in grid.init_parts if getattr(network, part) is not None]
-        take_weights(network, nano, nano_config, resolve_model(grid.init), parts)
+        take_weights(network, nano, nano_config, resolve_model(grid.init), [*parts, *grid.init_also[name]])
+        if recipe.model.network.camera is not None and recipe.model.network.lidar is not None:
+            mixed = [module for part, module in network.fuser.named_modules() if part.endswith("mix")]
+            torch.testing.assert_close(mixed[0].state_dict(), nano.fuser.mix.state_dict())  # joins of all variants start from nano's
     ladder = [to_mapping(recipes[row.name].model.network) for row in grid.rows if row.control is None]
     differ = [{key for key in after if after[key] != before[key]} for before, after in pairwise(ladder)]
     assert differ == [{"fuser"}, {"fuser"}, {"fuser"}, {"head"}]
