@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
     parser.add_argument("--init", metavar="MODEL", help="fine-tune: start from shipped weights by name, or from a .safetensors file")
     parser.add_argument("--init-parts", metavar="PARTS",
-                        help="take only these parts of --init, comma-separated, such as lidar,trunk (MINE=THEIRS where it calls one otherwise); the others start fresh")
+                        help="take only these parts of --init, comma-separated, as lidar,trunk (MINE=THEIRS where it differs); others start fresh")
     parser.add_argument("--devices", type=int, default=1, help="GPUs, or CPU processes without a GPU (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="sets", help="override, as train.epochs=2")
     parser.set_defaults(run=run)

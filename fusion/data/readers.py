@@ -51,10 +51,10 @@ def decode_rgb(content: bytes, reduction: int = 1) -> np.ndarray | None:
         `(H, W, 3)` uint8 RGB; None where they cannot be decoded.
     """
     try:
-        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
+        flags = _REDUCED[reduction] | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
         return None
-    return None if bgr is None else np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
 def read_image(path: Path, *, expected_hw: tuple[int, int] | None = None) -> np.ndarray:
