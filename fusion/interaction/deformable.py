@@ -10,7 +10,19 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fusion.interaction.operations import FeedForward, Position, centres, coarsened, halved, masked_softmax, resized, sample, to_maps, to_tokens
+from fusion.interaction.operations import (
+    FeedForward,
+    Position,
+    blocks,
+    centres,
+    coarsened,
+    halved,
+    masked_softmax,
+    resized,
+    sample,
+    to_maps,
+    to_tokens,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +112,19 @@ class DeformableSelfAttention(nn.Module):
         while len(pyramid) < self.config.levels:
             pyramid.append(halved(pyramid[-1]))
         place = centres(shape, maps)
+        answers = [self._answer(pyramid, tokens[:, block], normed[:, block], place[block]) for block in blocks(len(place), maps.device)]
+        looked: Tensor = maps + resized(to_maps(torch.cat(answers, 1), shape), size)
+        return looked
+
+    def _answer(self, pyramid: Sequence[Tensor], tokens: Tensor, normed: Tensor, place: Tensor) -> Tensor:
+        """What is added to `(M, Q, C)` tokens at `(Q, 2)` places."""
         query = normed + self.position(place)
         heads, levels, points = self.config.heads, self.config.levels, self.config.points
         weights = torch.unflatten(self.weight(query).transpose(1, 2), 1, (heads, levels * points))
         weights = torch.unflatten(masked_softmax(weights, None, dim=2), 2, (levels, points))
-        cell = torch.tensor([[2 / m.shape[-1], 2 / m.shape[-2]] for m in pyramid], dtype=place.dtype, device=maps.device)
+        cell = torch.tensor([[2 / m.shape[-1], 2 / m.shape[-2]] for m in pyramid], dtype=place.dtype, device=place.device)
         offsets = torch.unflatten(self.offset(query), -1, (heads, levels, points, 2)).permute(0, 2, 3, 4, 1, 5)  # (M, heads, levels, points, Q, 2)
         coords = place + offsets * cell[:, None, None]
         added = self.out(deformable_attention(pyramid, coords, weights).transpose(1, 2))
-        added = added + self.feed(tokens + added)
-        looked: Tensor = maps + resized(to_maps(added, shape), size)
-        return looked
+        answer: Tensor = added + self.feed(tokens + added)
+        return answer

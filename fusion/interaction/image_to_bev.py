@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
 from fusion.interaction.geometry import Rig, best_views, cell_points, occupied_cells, project, side_by_side, tiled
-from fusion.interaction.operations import Position, centres, coarsened, masked_softmax, resized, sample, to_maps, to_tokens
+from fusion.interaction.operations import Position, blocks, centres, coarsened, masked_softmax, resized, sample, to_maps, to_tokens
 from fusion.types import SensorBatch
 
 
@@ -85,8 +85,7 @@ class ImageToBev(nn.Module):
     def forward(self, bev: Tensor, perspective: Tensor, where: CellViews) -> Tensor:
         """`(B, C, X, Y)` cells and `(B, N, C, h, w)` images -> `(B, C, X, Y)` to add to the cells; zero where no camera looks."""
         size, heads = (bev.shape[-2], bev.shape[-1]), self.config.heads
-        views, heights = where.ok.shape[1:3]
-        if views == 0:
+        if where.ok.shape[1] == 0:
             return torch.zeros_like(bev)
         coarse = coarsened(bev, self.config.stride)
         shape = (coarse.shape[-2], coarse.shape[-1])
@@ -95,16 +94,22 @@ class ImageToBev(nn.Module):
         image = side_by_side(perspective)
         tile, tokens = (image.shape[-2], image.shape[-1]), self.norm_image(to_tokens(image))
         keys, values = to_maps(self.key(tokens), tile), to_maps(self.value(tokens), tile)
-        # View by view, so that memory holds the samples of one; first what to look at, then what is there.
-        logits = torch.cat([self._look(keys, where, view, query) for view in range(views)], dim=2)
+        answers = [self._answer(keys, values, CellViews(coords=where.coords[:, :, :, block], ok=where.ok[..., block]), query[..., block])
+                   for block in blocks(query.shape[-1], query.device)]
+        total = torch.cat(answers, -1)
+        added = to_maps(self.out(total.flatten(1, 2).transpose(1, 2)), shape)
+        return resized(added, size)
+
+    def _answer(self, keys: Tensor, values: Tensor, where: CellViews, query: Tensor) -> Tensor:
+        """`(B, heads, c, 1, P)` queries -> `(B, heads, c, P)`; view by view, so that memory holds the samples of one."""
+        views, heights = where.ok.shape[1:3]
+        logits = torch.cat([self._look(keys, where, view, query) for view in range(views)], dim=2)  # first what to look at, then what is there
         weight = masked_softmax(logits, where.ok.flatten(1, 2)[:, None], dim=2).to(values.dtype)
         weight = torch.unflatten(weight, 2, (views, heights))
         total = torch.zeros_like(query[:, :, :, 0])
         for view in range(views):
-            sampled = self._samples(values, where, view)
-            total = total + (weight[:, :, None, view] * sampled).sum(3)
-        added = to_maps(self.out(total.flatten(1, 2).transpose(1, 2)), shape)
-        return resized(added, size)
+            total = total + (weight[:, :, None, view] * self._samples(values, where, view)).sum(3)
+        return total
 
     def _samples(self, maps: Tensor, where: CellViews, view: int) -> Tensor:
         """`(B, heads, c, Z, P)`; something finite where not valid, as absent images are zero."""

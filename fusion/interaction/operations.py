@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+BLOCK = 4096
+"""Queries answered at a time on a CPU: their samples stay in its cache, and memory is not asked for anew, which costs more than the arithmetic."""
+
 _FAR_BELOW = -3e4
 """Stands for minus infinity among logits: finite, also in float16, so that a row without any valid key gives no NaN."""
 
@@ -26,6 +29,14 @@ def sample(maps: Tensor, coords: Tensor, padding: str = "zeros") -> Tensor:
     """
     dtype = precise(maps.dtype)
     return F.grid_sample(maps.to(dtype), coords.to(dtype), padding_mode=padding, align_corners=False).to(maps.dtype)
+
+
+def blocks(rows: int, device: torch.device, queries: int = 1) -> list[slice]:
+    """Slices of rows of so many queries to answer one after the other; all at once on a GPU, which wants much to do, and in an exported graph."""
+    size = max(BLOCK // queries, 1)
+    if device.type != "cpu" or rows <= size or torch.compiler.is_compiling():
+        return [slice(None)]
+    return [slice(start, start + size) for start in range(0, rows, size)]
 
 
 def masked_softmax(logits: Tensor, ok: Tensor | None, dim: int) -> Tensor:

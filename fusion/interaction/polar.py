@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
 from fusion.interaction.geometry import Rig, best_views, bev_coords, cell_points, pixel_rays, project, tiled
-from fusion.interaction.operations import FeedForward, Position, attention, half_size, resized, sample
+from fusion.interaction.operations import FeedForward, Position, attention, blocks, half_size, resized, sample
 
 _ELEVATION_RAD = 0.5
 """Elevations are divided by this before they are encoded: about the range that cameras see."""
@@ -155,14 +155,20 @@ class PolarAttention(nn.Module):
         shape = (size[0] // self.config.stride, size[1] // self.config.stride)
         images = resized(perspective.flatten(0, 1), (height, rays // perspective.shape[1]))  # half the width is the mean of two columns
         columns = torch.unflatten(images, 0, (batch, -1)).permute(0, 1, 4, 3, 2).reshape(batch * rays, height, -1)
-        columns = self.norm_image(columns) + self.elevation(where.elevation.flatten(0, 1))
-        ok = where.ok.flatten(0, 1)
         cells = torch.where(where.ok[:, None], sample(bev, where.coords), 0.0).permute(0, 2, 3, 1).flatten(0, 1)  # (B * M, R, C)
-        tokens = self.norm_bev(cells) + self.place(where.place.flatten(0, 1))
-        tokens = tokens + self.among(tokens, None, ok)
-        tokens = tokens + self.look(tokens, columns, None)
-        tokens = tokens + self.feed(tokens)
-        polar = self.out(self.norm_out(tokens)).view(batch, rays, bins, -1).permute(0, 3, 2, 1)  # (B, C, R, M)
+        given = (cells, columns, where.place.flatten(0, 1), where.elevation.flatten(0, 1), where.ok.flatten(0, 1))
+        rays_of = [self._rays(*(part[block] for part in given)) for block in blocks(batch * rays, bev.device, bins)]
+        polar = torch.cat(rays_of).view(batch, rays, bins, -1).permute(0, 3, 2, 1)  # (B, C, R, M)
         looked = torch.where(where.cells_ok[:, None], sample(polar, where.cells, "border"), 0.0)
         count = where.cells_ok.sum(1).clamp(min=1).to(looked.dtype)
         return resized(torch.unflatten(looked.sum(2) / count[:, None], 2, shape), size)
+
+    def _rays(self, cells: Tensor, columns: Tensor, place: Tensor, elevation: Tensor, ok: Tensor) -> Tensor:
+        """`(M, R, C)` cells along rays and `(M, h, C)` image columns -> `(M, R, C)`; place, elevation and ok as in `PolarRays`."""
+        columns = self.norm_image(columns) + self.elevation(elevation)
+        tokens = self.norm_bev(cells) + self.place(place)
+        tokens = tokens + self.among(tokens, None, ok)
+        tokens = tokens + self.look(tokens, columns, None)
+        tokens = tokens + self.feed(tokens)
+        answer: Tensor = self.out(self.norm_out(tokens))
+        return answer

@@ -9,6 +9,7 @@ import pytest
 import torch
 from random_rigs import FEATURE_HW, GRID, assert_equal_with_gradients, random_batch, stirred, streams
 
+from fusion.interaction import operations
 from fusion.interaction.bev_to_image import BevToImage, BevToImageConfig, pixel_places
 from fusion.interaction.deformable import DeformableSelfAttention, SelfAttentionConfig
 from fusion.interaction.geometry import rig_of
@@ -17,6 +18,22 @@ from fusion.interaction.polar import PolarAttention, PolarConfig, polar_rays
 
 CHANNELS = 8
 HEIGHTS = (0.5, 1.5)
+
+
+@pytest.fixture(autouse=True, params=[5, operations.BLOCK], ids=["in_blocks", "at_once"])
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Queries answered at a time: few, so that a last block is not full, or all."""
+    monkeypatch.setattr(operations, "BLOCK", request.param)
+    return int(request.param)
+
+
+def test_blocks_take_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "BLOCK", 10)
+    device = torch.device("cpu")
+    assert [list(range(23)[part]) for part in operations.blocks(23, device)] == [list(range(10)), list(range(10, 20)), [20, 21, 22]]
+    assert [list(range(5)[part]) for part in operations.blocks(5, device, queries=4)] == [[0, 1], [2, 3], [4]]
+    assert len(operations.blocks(3, device, queries=99)) == 3
+    assert operations.blocks(23, torch.device("cuda")) == operations.blocks(10, device) == [slice(None)]
 
 
 @pytest.mark.parametrize(("stride", "levels"), [(1, 2), (2, 1), (1, 1)])
