@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from pathlib import Path
 
 from fusion.cli.model_options import add_model_options, open_chosen
 from fusion.cli.names import split_names
 from fusion.errors import UserError
+from fusion.process import settle
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--yaw-deg", default="0,2,5,10", metavar="DEGREES", help="angles, the first as reference (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     args = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; spinning threads are ten times slower on a busy machine
+    settle()
     from fusion.data.open import open_source
     from fusion.evaluate.decalibration import decalibrate, decalibration_table, write_decalibration
     from fusion.runtime.perceiver import Perceiver

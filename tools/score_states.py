@@ -8,13 +8,13 @@ Writes `states.md` and `states.json`, and per state the submission and the devki
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from fusion.cli.model_options import add_model_options, open_chosen
 from fusion.cli.names import split_names
 from fusion.errors import UserError
+from fusion.process import settle
 
 
 def main() -> int:
@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     args = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; spinning threads are ten times slower on a busy machine
+    settle()
     from fusion.data.open import open_source
     from fusion.evaluate.by_state import answer_states, score_states, sensor_states
     from fusion.evaluate.state_table import states_table, write_states

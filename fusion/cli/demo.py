@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin at barriers are ten times slower on a busy machine
     from fusion.demo.drive import can_open_pages, recorded_drive, simulated_drive
     from fusion.demo.run import PAGE, Clock, run_demo
     from fusion.evaluate.state_table import states_table

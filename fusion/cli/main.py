@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from fusion.errors import UserError
+from fusion.process import settle
 
 SUBCOMMANDS = ("demo", "simulate", "perceive", "track", "evaluate", "train", "export", "verify", "show_config")
 COMMAND_GROUP = "bevduet.commands"  # entry points of installed packages, each an `add_parser(subparsers)`: the ROS 2 commands come so
@@ -57,6 +58,7 @@ def _add_installed_command(subparsers: Any, entry_point: EntryPoint) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 2 bad input, 130 interrupted."""
+    settle()
     args = build_parser().parse_args(argv)
     try:
         code = int(args.run(args))
