@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fusion.cli.calibration import CALIBRATION_SEED, simulated_scenes
 from fusion.cli.names import split_names
 from fusion.errors import UserError
 
@@ -24,9 +25,6 @@ EXAMPLES = """examples:
   bevduet export --model out/nano-onnx --format tensorrt --out out/nano-engine
   bevduet perceive --dataroot data/nuscenes --version v1.0-mini --model out/nano-int8 --out out/perceive
 """
-
-CALIBRATION_SEED = 4711
-SCENE_KEYFRAMES = 16
 
 
 def add_parser(subparsers: Any) -> None:
@@ -97,6 +95,10 @@ def _build(args: argparse.Namespace) -> int:
 
 def _tell(manifest: Manifest, out: Path) -> None:
     megabytes = sum(path.stat().st_size for path in out.iterdir()) / 1e6
+    if manifest.precision == "int8":
+        build = manifest.build
+        print(f"INT8: {build['quantised_layers']} convolutions; in float: {', '.join(build['kept_layers']) or 'none'}; ranges"
+              f" ({build['calibration_method']}) from {build['calibration_frames']} keyframes of {build['calibrated_on']}")
     print(f"{manifest.name}, {manifest.format} {manifest.precision}, {manifest.cameras} cameras, {megabytes:.1f} MB -> {out}")
 
 
@@ -111,12 +113,4 @@ def _source(args: argparse.Namespace, frames: int, scratch: Path) -> SceneSource
 
     if args.calibration is not None:
         return open_source(args.calibration, args.version)
-    from fusion.simulate.record.drive import Request
-    from fusion.simulate.record.fragments import VERSION
-    from fusion.simulate.record.run import simulate
-    from fusion.simulate.rig import nuscenes_rig
-
-    scenes = -(-frames // SCENE_KEYFRAMES)
-    print(f"simulating {scenes} scenes to see the ranges of activations on", flush=True)
-    simulate(scratch / "scenes", Request(scenes=scenes, seed=CALIBRATION_SEED, rig=nuscenes_rig(), image_scale=0.25, duration_s=SCENE_KEYFRAMES / 2))
-    return open_source(scratch / "scenes", VERSION)
+    return simulated_scenes(scratch / "scenes", frames, CALIBRATION_SEED)

@@ -76,7 +76,7 @@ def quantise(source: Path, out: Path, inputs: Iterable[Mapping[str, np.ndarray]]
     """
     model = onnx.load(source)
     if keep is None:
-        keep = [wanted for wanted in SENSITIVE if any(_inside(name, wanted) for name in layers_of(model))]
+        keep = sensitive_layers(model)
     kept = kept_layers(model, keep)
     quantised = [name for name in layers_of(model) if name not in kept]
     ranges = collect_ranges(source, activations_of(model, quantised), inputs)
@@ -104,6 +104,11 @@ def kept_layers(model: onnx.ModelProto, keep: Collection[str]) -> tuple[str, ...
         if not any(_inside(name, wanted) for name in names):
             raise UserError(f"keep: {wanted!r} names no layer of this graph; expected some of {', '.join(names)}, or a module of theirs")
     return tuple(name for name in names if any(_inside(name, wanted) for wanted in keep))
+
+
+def sensitive_layers(model: onnx.ModelProto) -> tuple[str, ...]:
+    """The layers of `SENSITIVE` that this graph has."""
+    return tuple(name for name in layers_of(model) if any(_inside(name, wanted) for wanted in SENSITIVE))
 
 
 def activations_of(model: onnx.ModelProto, quantised: Collection[str]) -> list[str]:

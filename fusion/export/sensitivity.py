@@ -73,6 +73,14 @@ class Judge:
         return tuple(kept)
 
 
+def multiplications(model: onnx.ModelProto) -> dict[str, int]:
+    """How many multiplications each layer takes, by its name: what quantising it can save."""
+    sizes = {info.name: [dim.dim_value for dim in info.type.tensor_type.shape.dim]
+             for info in (*onnx.shape_inference.infer_shapes(model).graph.value_info, *model.graph.output)}
+    weights = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    return {name: int(np.prod(sizes[node.output[0]]) * np.prod(weights[node.input[1]][1:])) for name, node in layers_of(model).items()}
+
+
 def answers(model: onnx.ModelProto, frames: Sequence[Mapping[str, np.ndarray]]) -> Iterator[Answer]:
     """What a graph answers in ONNX Runtime, Q/DQ pairs computed as written."""
     import onnxruntime

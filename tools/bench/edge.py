@@ -41,15 +41,13 @@ def peak_mb() -> float:
 def worker(spec: str, args: argparse.Namespace, pipe: Connection) -> None:
     """Open a model, answer the keyframe of each number that comes, and at None send this process's numbers."""
     from fusion.data.open import open_source
-    from fusion.runtime.backends.open import open_backend
+    from fusion.runtime.backends.open import open_spec
     from fusion.runtime.perceiver import Perceiver
 
     try:
-        name, _, bf16 = spec.partition("+")
-        model, _, backend = name.partition("@")
         source = open_source(args.dataroot, args.version)
         tokens = [token for scene in source.scenes() for token in source.tokens(scene)]
-        perceiver = Perceiver(open_backend(model, backend or None, threads=args.threads, bf16=bf16 == "bf16"))  # type: ignore[arg-type]
+        perceiver = Perceiver(open_spec(spec, threads=args.threads))
         for token in tokens:
             readings = source.load(token, num_sweeps=perceiver.config.num_sweeps)
         for _ in range(3):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from fusion.errors import UserError
 from fusion.export.manifest import MANIFEST, read_manifest
 from fusion.model import ModelConfig
-from fusion.runtime.backends.names import BackendName
+from fusion.runtime.backends.names import BACKENDS, BackendName
 from fusion.runtime.backends.protocol import Backend
 
 RUNS: Mapping[str, tuple[BackendName, ...]] = {
@@ -69,6 +70,15 @@ def open_backend(model: str, backend: BackendName | None = None, *, device: str 
             from fusion.runtime.backends.tensorrt import TensorRTBackend
 
             return TensorRTBackend(path, manifest, device=device)
+
+
+def open_spec(spec: str, *, threads: int = 0) -> Backend:
+    """A backend named in one word, for benchmarks that compare several: `MODEL[@BACKEND][+bf16]`; UserError as `open_backend`."""
+    name = spec.removesuffix("+bf16")
+    model, _, backend = name.rpartition("@") if "@" in name else (name, "", "")
+    if backend and backend not in BACKENDS:
+        raise UserError(f"{spec}: backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    return open_backend(model, cast("BackendName", backend) if backend else None, threads=threads, bf16=name != spec)
 
 
 def _chosen(model: str, kind: str, backend: BackendName | None) -> BackendName:
