@@ -159,7 +159,7 @@ def table(medians: dict[str, dict[Setting, float]]) -> str:
     rows, fits = [["", *(f"{name}, ms" for name in medians)]], []
     for series in SERIES:
         points = settings_of(series)
-        rows += [[f"{x:,.0f} {TITLES[series]}", *(f"{of[setting]:.1f}" for of in medians.values())] for x, setting in points.items()]
+        rows += [[f"{TITLES[series]}: {x:,.0f}", *(f"{of[setting]:.1f}" for of in medians.values())] for x, setting in points.items()]
         for name, of in medians.items():
             fit = fitted(list(points), [of[setting] for setting in points.values()])
             each = f"{fit['slope']:.1f} ms a camera" if series == "cameras" else f"{1e3 * fit['slope']:.2g} ms a thousand"
