@@ -27,7 +27,7 @@ def load_tensorrt(name: Builder | None = None) -> Any:
         except ImportError:
             continue
         if candidate == "tensorrt" and int(trt.__version__.split(".")[0]) < 10:
-            raise UserError(f"tensorrt {trt.__version__}: expected 10 or later (JetPack 6 has 10.3)")
+            raise UserError(f"tensorrt {trt.__version__}: expected 10 or later (JetPack 6.1 has 10.3)")
         return trt
     raise UserError(f"{name or 'tensorrt and tensorrt_rtx'}: cannot be imported; {INSTALL}")
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from fusion.errors import UserError
 from fusion.export.calibration import Histogram, Ranges
 from fusion.export.quantise import SMALLEST_SCALE, activations_of, insert_qdq, layers_of, quantise
-from fusion.export.sensitivity import Judge, answer_error, answers
+from fusion.export.sensitivity import Judge, answer_error, answers, multiplications
 from fusion.export.tensorrt_rules import broken_rules
 
 LAYERS = ("stem", "block.first", "block.second", "head.heatmap")
@@ -178,6 +178,11 @@ def test_a_sweep_finds_the_layer_that_suffers_and_keeping_it_helps(tmp_path: Pat
     assert first == ("block.second", judge.error_without(["block.second"]))
     assert judge.keep_worst(ranked, tolerance=1.0) == ()
     assert judge.error(()) == 0.0
+
+
+def test_work_is_counted_by_layer() -> None:
+    """Each value of a result takes the kernel's size in multiplications; the stem has 16 x 16 values a channel, the others 8 x 8."""
+    assert multiplications(network()) == {"stem": 8 * 256 * 27, "block.first": 8 * 64 * 72, "block.second": 8 * 64 * 72, "head.heatmap": 2 * 64 * 8}
 
 
 def test_errors_are_relative_to_confidences() -> None:

@@ -19,7 +19,7 @@ from fusion.errors import UserError
 from fusion.export.ports import outputs_of
 from fusion.inputs import prepare_inputs
 from fusion.runtime.backends.names import BackendName
-from fusion.runtime.backends.open import open_backend
+from fusion.runtime.backends.open import open_backend, open_spec
 from fusion.runtime.backends.torch_compiled import CompiledBackend
 from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
@@ -91,6 +91,16 @@ def test_the_file_chooses_the_backend(exported: Exported) -> None:
         assert open_backend(str(model)).describe().startswith("onnxruntime")
     line = open_backend(str(exported.folder), "openvino", threads=1).describe()
     assert line.startswith("openvino") and line.endswith("f32, cpu, 1 threads: model.onnx (fp32)")
+
+
+def test_one_word_names_model_backend_and_bf16(exported: Exported) -> None:
+    assert open_spec(f"{exported.folder}", threads=1).describe().startswith("onnxruntime")
+    assert " f32, cpu, 1 threads" in open_spec(f"{exported.folder}@openvino", threads=1).describe()
+    assert open_spec("nano+bf16").describe().startswith("torch") and "bf16" in open_spec("nano+bf16").describe()
+    with pytest.raises(UserError, match="nano@openvin: backend 'openvin': expected one of torch, compile, onnxruntime"):
+        open_spec("nano@openvin")
+    with pytest.raises(UserError, match="no such weights"):
+        open_spec("nan")
 
 
 @pytest.mark.parametrize(("asked", "says"), [
