@@ -240,6 +240,15 @@ def test_command_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert read_manifest(tmp_path / "out")[0].name == "tiny"
 
 
+def test_command_line_says_what_int8_saw_and_kept(checkpoint: Path, scene0523: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--precision", "int8", "--calibration", str(scene0523), "--version", "v1.0-mini", "--frames", "2", "--keep", "head.heatmap"]
+    assert main(["export", "--model", str(checkpoint), "--cameras", "2", "--out", str(tmp_path / "out"), *options]) == 0
+    build = read_manifest(tmp_path / "out")[0].build
+    assert (build["kept_layers"], build["calibration_frames"], build["calibrated_on"]) == (["head.heatmap"], 2, "nuscenes_scene0523, v1.0-mini")
+    assert (f"INT8: {build['quantised_layers']} convolutions; in float: head.heatmap; ranges (mse) from 2 keyframes of nuscenes_scene0523, v1.0-mini"
+            in capsys.readouterr().out)
+
+
 def test_calibration_loses_each_sensor_in_turn() -> None:
     lost = [lost_sensors(number, ["a", "b"], "lidar") for number in range(2 * CYCLE)]
     assert lost.count(()) == 10 and {("lidar",), ("a", "b"), ("a",), ("b",)} == set(lost) - {()}
