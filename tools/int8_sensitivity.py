@@ -4,7 +4,8 @@
 
 Ranges come from the frames that `bevduet export --precision int8` sees. Then each layer alone is quantised, and the answers are compared with
 the float graph's on scenes that calibration did not see, some of them without sensors. The error is the root mean square difference of the
-confidences, relative to their root mean square. Last, the worst layers go back to float one after another. Ten minutes on two cores for `nano`.
+confidences, relative to their root mean square; that of boxes, the root mean square difference of their numbers (cells, metres, logarithms of
+metres) where an object may be. Last, the worst layers go back to float one after another. Ten minutes on two cores for `nano`.
 """
 
 from __future__ import annotations
@@ -71,15 +72,16 @@ def table(args: argparse.Namespace) -> str:
         print(f"quantising each of {len(layers)} layers alone", flush=True)
         ranked = judge.sweep()
         restored = judge.keep_worst(ranked[:args.restore], 0.0)
-        every, default = judge.error(judge.layers), judge.error_without(kept)
-    rows = [["layer", "kernel", "share of the work", "error alone", "INT8 by default"]]
+        every, default = judge.errors(judge.layers), judge.errors([name for name in judge.layers if name not in kept])
+    rows = [["layer", "kernel", "share of the work", "error alone", "of boxes", "INT8 by default"]]
     for one in ranked:
         kernel = layers[one.layer].input[1]
         size = next(tensor.dims for tensor in model.graph.initializer if tensor.name == kernel)
-        rows.append([one.layer, "x".join(map(str, size)), f"{work[one.layer] / sum(work.values()):.1%}", f"{one.error:.4f}",
+        rows.append([one.layer, "x".join(map(str, size)), f"{work[one.layer] / sum(work.values()):.1%}", f"{one.error:.4f}", f"{one.box_error:.4f}",
                      "no" if one.layer in kept else "yes"])
-    steps = [["back to float, one after another", "error left"], ["none", f"{every:.4f}"], *([f"+ {name}", f"{left:.4f}"] for name, left in restored),
-             [f"by default: {', '.join(kept) or 'none'}", f"{default:.4f}"]]
+    steps = [["back to float, one after another", "error left", "of boxes"], ["none", *(f"{e:.4f}" for e in every)],
+             *([f"+ {name}", f"{left:.4f}", ""] for name, left in restored),
+             [f"by default: {', '.join(kept) or 'none'}", *(f"{e:.4f}" for e in default)]]
     return (f"{args.model}: {len(layers)} convolutions; ranges ({args.method}) from {ranges.frames} keyframes, errors on {args.judge} others\n\n"
             f"{aligned(rows)}\n\n{aligned(steps)}")
 

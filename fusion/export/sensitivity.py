@@ -16,6 +16,9 @@ from fusion.export.quantise import insert_qdq, kept_layers, layers_of
 Answer: TypeAlias = Mapping[str, np.ndarray]
 """Outputs of a graph by name."""
 
+BOX_MAPS = ("offset", "height", "log_size", "yaw")
+BOX_CONFIDENCE = 0.1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
@@ -24,10 +27,12 @@ class Sensitivity:
     Attributes:
         layer: its name.
         error: `answer_error`, mean over the frames.
+        box_error: `box_error`, likewise.
     """
 
     layer: str
     error: float
+    box_error: float
 
 
 class Judge:
@@ -46,11 +51,16 @@ class Judge:
         self.layers = tuple(layers_of(model))
         self.reference = list(answers(model, frames))
 
-    def error(self, quantised: Collection[str]) -> float:
-        """Mean error with these layers in INT8."""
+    def errors(self, quantised: Collection[str]) -> tuple[float, float]:
+        """Mean `answer_error` and mean `box_error` with these layers in INT8."""
         model = onnx.load(self.source)
         insert_qdq(model, self.ranges, self.method, [name for name in self.layers if name in set(quantised)])
-        return float(np.mean([answer_error(want, got) for want, got in zip(self.reference, answers(model, self.frames), strict=True)]))
+        pairs = list(zip(self.reference, answers(model, self.frames), strict=True))
+        return float(np.mean([answer_error(want, got) for want, got in pairs])), float(np.mean([box_error(want, got) for want, got in pairs]))
+
+    def error(self, quantised: Collection[str]) -> float:
+        """Mean `answer_error` with these layers in INT8."""
+        return self.errors(quantised)[0]
 
     def error_without(self, keep: Collection[str]) -> float:
         """Mean error with every layer in INT8 but those that `keep` names."""
@@ -59,7 +69,7 @@ class Judge:
 
     def sweep(self) -> list[Sensitivity]:
         """Every layer, the worst first."""
-        found = [Sensitivity(layer=name, error=self.error([name])) for name in self.layers]
+        found = [Sensitivity(layer=name, error=error, box_error=box) for name in self.layers for error, box in [self.errors([name])]]
         return sorted(found, key=lambda one: -one.error)
 
     def keep_worst(self, ranked: Sequence[Sensitivity], tolerance: float) -> tuple[tuple[str, float], ...]:
@@ -102,6 +112,17 @@ def answer_error(want: Answer, got: Answer) -> float:
     """
     first, second = (_confidence(answer) for answer in (want, got))
     return float(np.sqrt(np.mean((first - second) ** 2) / max(float(np.mean(first**2)), 1e-12)))
+
+
+def box_error(want: Answer, got: Answer) -> float:
+    """Root mean square difference of centres (cells), heights (metres), logarithms of sizes and double angles where an object may be: in cells of
+    a confidence above `BOX_CONFIDENCE`. 0 where there is none, and for a network that answers in queries, whose boxes are no maps.
+    """
+    if "heatmap" not in want:
+        return 0.0
+    there = _sigmoid(want["heatmap"]).max(axis=1) > BOX_CONFIDENCE
+    squares = [((want[name] - got[name]) ** 2).transpose(0, 2, 3, 1)[there] for name in BOX_MAPS if name in want]
+    return float(np.sqrt(np.concatenate(squares, axis=1).mean())) if squares and there.any() else 0.0
 
 
 def _confidence(answer: Answer) -> np.ndarray:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from fusion.errors import UserError
 from fusion.export.calibration import Histogram, Ranges
 from fusion.export.quantise import SMALLEST_SCALE, activations_of, insert_qdq, layers_of, quantise
-from fusion.export.sensitivity import Judge, answer_error, answers, multiplications
+from fusion.export.sensitivity import Judge, answer_error, answers, box_error, multiplications
 from fusion.export.tensorrt_rules import broken_rules
 
 LAYERS = ("stem", "block.first", "block.second", "head.heatmap")
@@ -190,3 +190,13 @@ def test_errors_are_relative_to_confidences() -> None:
     assert answer_error(want, got) == pytest.approx(np.sqrt(1 / 1.25))
     queries = {"logits": np.array([[[100.0, -100.0], [0.0, -100.0]]])}
     assert answer_error(queries, {"logits": queries["logits"][:, ::-1]}) == 0.0
+
+
+def test_boxes_count_where_an_object_may_be() -> None:
+    heat = np.full((1, 2, 1, 3), -9.0)
+    heat[0, 1, 0, 2] = 2.0
+    want = {"heatmap": heat, "height": np.zeros((1, 1, 1, 3)), "log_size": np.zeros((1, 3, 1, 3))}
+    off = want | {"height": np.array([[[[9.0, 9.0, 0.2]]]])}
+    assert box_error(want, off) == pytest.approx(np.sqrt(0.2**2 / 4))  # one of four numbers of the one cell
+    assert box_error(want | {"heatmap": np.full((1, 2, 1, 3), -9.0)}, off) == 0.0
+    assert box_error({"logits": heat}, {"logits": heat}) == 0.0
