@@ -28,8 +28,8 @@ SMALLEST_SCALE = 2.0**-14
 """Smallest normal float16: a scale below it would lose digits where the graph is float16."""
 
 SENSITIVE = ("fuser.mix", "head.heatmap", "head.box")
-"""Layers, or modules of theirs, that stay in float unless asked otherwise: those of `nano` whose error a sweep (`tools/int8_sensitivity.py`)
-found large beside the time they take. All are 1x1; INT8 would save 1 ms in 46 there."""
+"""Layers, or modules of theirs, that stay in float unless asked otherwise: of `nano`, those whose error a sweep (`tools/int8_sensitivity.py`,
+`fusion/export/engines.md`) found large beside the time they take, and the last one of boxes. All are 1x1; INT8 would save 1 ms in 46 there."""
 
 PREFIX = "network."
 """In front of every weight's name in a deployed graph."""
