@@ -41,7 +41,7 @@ def shrunk(name: str) -> ModelConfig:
     """Small images, a small area, and one of what is repeated, for speed; every part and what it exchanges are the config's."""
     config = load_model_config(name)
     cell = config.network.grid.cell_m
-    side = cell * 128 / 2
+    side = cell * 64 / 2
     grid = replace(config.network.grid, x_range_m=(-side, side), y_range_m=(-side, side))
     network = replace(config.network, grid=grid, trunk=replace(config.network.trunk, blocks=(1, 1, 1)))
     assert network.camera is not None
