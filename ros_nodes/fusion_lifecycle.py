@@ -82,7 +82,7 @@ class FusionNode(ManagedNode):
         assert self._config is not None and self._perceiver is not None
         try:
             self._pipeline = FusionPipeline(self._config, *self._perceiver, self._tree, self._calibrations, on_answer=self._on_answer,
-                                            on_error=self._on_inference_error)
+                                            on_error=self._on_inference_error, right_of_way=self.right_of_way)
             self._subscribe(self._config)
         except Exception as error:  # rclpy would swallow it
             self._stop()
@@ -166,7 +166,8 @@ class FusionNode(ManagedNode):
 
     def _on_answer(self, answer: Answer) -> None:
         if self._publisher is not None:
-            self._publisher.publish(answer)
+            with self.right_of_way:
+                self._publisher.publish(answer)
         self._status.answers += 1
         self._status.motion, self._status.stages_ms = answer.motion, answer.stages_ms
 

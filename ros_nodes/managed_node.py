@@ -12,11 +12,12 @@ import rclpy
 import rclpy.utilities
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fusion.errors import UserError
 from ros_nodes.conversion import message_class
+from ros_nodes.right_of_way import GivingWay, RightOfWay
 
 JUMP_NS = 100_000_000
 """The clock may step back by this much, as two publishers of /clock do, before time counts as having jumped."""
@@ -28,6 +29,9 @@ class ManagedNode(LifecycleNode):
     Args:
         name: of the node.
         parameters: name -> default and description. Others that are given are declared too, so that a mistyped one is seen.
+
+    Attributes:
+        right_of_way: a thread beside the callbacks' holds it during short work that no message may hold up.
     """
 
     def __init__(self, name: str, parameters: Mapping[str, tuple[Any, str]]) -> None:
@@ -39,6 +43,7 @@ class ManagedNode(LifecycleNode):
                 default, description = parameters.get(key, (None, ""))
                 self.declare_parameter(key, default, descriptor(description=description, dynamic_typing=True))
         self._jump_handle: Any = None
+        self.right_of_way = RightOfWay()
 
     def values(self) -> dict[str, Any]:
         """Parameter name -> value."""
@@ -108,7 +113,7 @@ def spin(make: Callable[[], ManagedNode], args: list[str] | None = None) -> None
     """Run the node that `make` builds until SIGINT or SIGTERM."""
     rclpy.init(args=args)
     node = make()
-    executor = SingleThreadedExecutor()
+    executor = GivingWay(node.right_of_way)
     executor.add_node(node)
     try:
         executor.spin()

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +69,12 @@ class FusionPipeline:
         calibrations: the cameras' calibrations, likewise.
         on_answer: called with each answer, on the inference thread.
         on_error: called with the stamp of an instant and what inference raised, on the inference thread.
+        right_of_way: held while the inference thread makes an input of messages.
     """
 
     def __init__(self, config: FusionNodeConfig, perceiver: Perceiver, timer: LastStages, tree: TransformTree, calibrations: Calibrations,
-                 *, on_answer: Callable[[Answer], None], on_error: Callable[[int, Exception], None]) -> None:
+                 *, on_answer: Callable[[Answer], None], on_error: Callable[[int, Exception], None],
+                 right_of_way: AbstractContextManager[None] | None = None) -> None:
         self.config, self._perceiver, self._timer, self._tree, self._calibrations = config, perceiver, timer, tree, calibrations
         self._frames = Frames(base=config.base_frame, fixed=config.fixed_frame)
         self._collector: Collector[Reading] = Collector(config.sync())
@@ -81,7 +84,7 @@ class FusionPipeline:
         self._sweeps: dict[str, deque[Reading]] = {name: deque(maxlen=self._num_sweeps + 2) for name in config.lidars}
         self._pool = ThreadPoolExecutor(config.threads or min(os.cpu_count() or 1, 4), "images")  # starts a thread at the first need of it
         self._assembler = Assembler(config, num_sweeps=self._num_sweeps, image_width=perceiver.config.input.image_size_hw[1], pool=self._pool)
-        self._on_answer = on_answer
+        self._on_answer, self._right_of_way = on_answer, nullcontext() if right_of_way is None else right_of_way
         self._outcomes: deque[tuple[str, Rejection | int]] = deque(maxlen=1000)  # sensor, and why it was rejected or the skew it was used with
         self.jumps = 0
         self._worker: LatestWorker[_Task, Answer] = LatestWorker(
@@ -163,7 +166,8 @@ class FusionPipeline:
     def _answer(self, task: _Task) -> Answer:
         """On the inference thread: messages -> detections."""
         instant, started_s = task.instant, time.perf_counter()
-        assembled = self._assembler.assemble(instant)
+        with self._right_of_way:
+            assembled = self._assembler.assemble(instant)
         assembled_s = time.perf_counter()
         self._outcomes += assembled.rejected.items()
         self._timer.last_s.clear()

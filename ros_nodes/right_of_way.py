@@ -1,0 +1,59 @@
+"""Short work that another thread must not hold up: taking messages waits for it.
+
+Python runs one thread at a time, and taking an image of 4 MB keeps the others from running for 2 ms. Between two readings and an answer the
+thread that answers asks for its turn a dozen times; each time it may wait that long. So it announces its short stretches of Python, and the
+executor takes no message meanwhile.
+"""
+
+# rclpy is typed in parts only
+# mypy: disallow-untyped-calls=False
+from __future__ import annotations
+
+from threading import Lock
+from types import TracebackType
+from typing import Any
+
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+
+PATIENCE_S = 0.01
+"""What has the right of way for longer is no short work: messages are taken beside it."""
+
+
+class RightOfWay:
+    """Held as a context by one thread at a time; `give_way` is for the others."""
+
+    def __init__(self) -> None:
+        self._held = Lock()
+
+    def __enter__(self) -> None:
+        self._held.acquire()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._held.release()
+
+    def give_way(self, at_most_s: float = PATIENCE_S) -> bool:
+        """Wait until nobody holds it; False where somebody still does after `at_most_s` seconds."""
+        free = self._held.acquire(timeout=at_most_s)
+        if free:
+            self._held.release()
+        return free
+
+
+class GivingWay(SingleThreadedExecutor):
+    """Takes messages and calls back on the thread that spins, but never begins to while another has the right of way.
+
+    Args:
+        right_of_way: of the node that it runs.
+        context: of rclpy; None: the default one.
+    """
+
+    def __init__(self, right_of_way: RightOfWay, *, context: Context | None = None) -> None:
+        super().__init__(context=context)
+        self._right_of_way = right_of_way
+
+    def wait_for_ready_callbacks(self, *args: Any, **kwargs: Any) -> Any:
+        """The next callback that is ready; its message is taken when it is run, after this."""
+        ready = super().wait_for_ready_callbacks(*args, **kwargs)
+        self._right_of_way.give_way()
+        return ready
