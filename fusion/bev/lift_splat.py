@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fusion.encoders.present import train_on_present
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
 
@@ -74,9 +75,10 @@ def splat_grid(
     u = (torch.arange(w, device=device) + 0.5) * (width / w) - 0.5
     v = (torch.arange(h, device=device) + 0.5) * (height / h) - 0.5
     pixels = torch.stack([u[None].expand(h, w), v[:, None].expand(h, w), torch.ones(h, w, device=device)], -1)
-    rotation, shift = cam_T_ego[:, :, :3, :3].float(), cam_T_ego[:, :, :3, 3].float()
-    rays = torch.einsum("bnij,hwj->bnhwi", torch.linalg.inv(intrinsics.float() @ rotation), pixels)
-    origin = -torch.einsum("bnji,bnj->bni", rotation, shift)
+    image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]
+    ego_T_pixel = torch.linalg.inv(image_T_ego[..., :3])
+    rays = torch.einsum("bnij,hwj->bnhwi", ego_T_pixel, pixels)
+    origin = -torch.einsum("bnij,bnj->bni", ego_T_pixel, image_T_ego[..., 3])  # cam_T_ego may scale, as augmentation does
     xyz = origin[:, :, None, None, None] + rays[:, :, None] * depths[:, None, None, None]  # (B, N, D, h, w, 3)
     i = torch.floor((xyz[..., 0] - grid.x_range_m[0]) / grid.cell_m).long()
     j = torch.floor((xyz[..., 1] - grid.y_range_m[0]) / grid.cell_m).long()
@@ -118,5 +120,6 @@ class SplatLift(nn.Module):
         image, rest = where.source // (self.config.bins * h * w), where.source % (h * w)
         canvas = torch.zeros(batch * size_x * size_y, channels, device=flat.device)
         canvas = canvas.index_add(0, where.cell, context[image * (h * w) + rest] * share[:, None])
-        bev: Tensor = self.refine(canvas.view(batch, size_x, size_y, channels).permute(0, 3, 1, 2))
+        canvas = canvas.view(batch, size_x, size_y, channels).permute(0, 3, 1, 2)
+        bev: Tensor = train_on_present(self.refine, canvas, where.seen.flatten(1).any(1)) if self.training else self.refine(canvas)
         return bev * where.seen.to(bev.dtype), logits.unflatten(0, (batch, cameras))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fusion.bev.image_depth import DepthBins, reference_scale
 from fusion.bev.pull_kernel import project_cells
+from fusion.encoders.present import train_on_present
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
 
@@ -148,8 +149,9 @@ class PullLift(nn.Module):
                 likely = F.grid_sample(share, coords, align_corners=True).view(batch, -1, heights, size_x, size_y)
                 weight = weight * _between_bins(likely, where.depth_at[:, None, view])
             total = total + sampled * weight.reshape(batch * heights, 1, size_x, size_y)
-        _, norm, act = self.reduce
-        bev: Tensor = act(norm(total.view(batch, heights, -1, size_x, size_y).sum(dim=1)))
+        total = total.view(batch, heights, -1, size_x, size_y).sum(dim=1)
+        stage: nn.Module = self.reduce[1:]
+        bev: Tensor = train_on_present(stage, total, where.seen.flatten(1).any(1)) if self.training else stage(total)
         if logits is not None:
             logits = logits.view(batch, -1, h, cameras, w).permute(0, 3, 1, 2, 4)
         return bev * where.seen.to(bev.dtype), logits

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fusion.encoders.pillarise import PILLAR_FEATURES, pillarise
+from fusion.encoders.present import train_on_present
 from fusion.encoders.resnet import conv_bn
 from fusion.geometry.grid import BevGrid
 
@@ -75,6 +76,8 @@ class PillarEncoder(nn.Module):
         # Indices are unique, so this is a plain placement without reduction.
         canvas = columns.new_zeros(batch * size_x * size_y, columns.shape[1]).index_copy(0, pillars.index, columns)
         image = canvas.view(batch, size_x, size_y, -1).permute(0, 3, 1, 2)  # channels last in memory, as convolutions like it
+        if self.training:
+            return train_on_present(self.stem, image, lidar_ok)
         bev: Tensor = self.stem(image)
         return bev * lidar_ok.to(bev.dtype)[:, None, None, None]
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fusion.encoders.present import train_on_present
 from fusion.encoders.resnet import conv_bn
 from fusion.errors import UserError
 from fusion.geometry.grid import BevGrid
@@ -106,6 +107,8 @@ class VoxelEncoder(nn.Module):
             with torch.autocast(voxels.features.device.type, enabled=False):
                 sparse = spconv.SparseConvTensor(voxels.features.float(), voxels.coords, [self.size_z, size_x, size_y], batch)
                 dense = self.stages(sparse).dense().flatten(1, 2)
+        if self.training:
+            return train_on_present(self.flatten, dense, lidar_ok)
         bev: Tensor = self.flatten(dense)
         return bev * lidar_ok.to(bev.dtype)[:, None, None, None]
 

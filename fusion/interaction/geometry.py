@@ -45,9 +45,9 @@ class Rig:
 
     @property
     def origin_m(self) -> Tensor:
-        """`(B, N, 3)` camera centres in the ego frame."""
-        rotation, shift = self.cam_T_ego[:, :, :3, :3], self.cam_T_ego[:, :, :3, 3]
-        return -torch.einsum("bnji,bnj->bni", rotation, shift)
+        """`(B, N, 3)` camera centres in the ego frame; `cam_T_ego` may scale, as augmentation does."""
+        centres: Tensor = -torch.linalg.solve(self.cam_T_ego[:, :, :3, :3], self.cam_T_ego[:, :, :3, 3])
+        return centres
 
     def sees(self, u: Tensor, depth_m: Tensor) -> Tensor:
         """`(B, N, P)` bool: the camera is present, and the point lies before it, between its image's left and right edge."""

@@ -1,4 +1,5 @@
-"""Small random rigs: cameras that look anywhere, stand metres apart, roll a little, some mirrored, with lenses of their own; some absent."""
+"""Small random rigs: cameras that look anywhere, stand metres apart, roll a little, some mirrored, with lenses of their own; some
+absent, some in a world that augmentation has scaled."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def random_batch(cameras: int, *, batch: int = 2, seed: int = 0, absent: bool = 
                 dtype=torch.float64)
             turned = rotation(uniform(-math.pi, math.pi), uniform(-0.1, 0.1), uniform(-roll, roll))
             centre = torch.tensor([uniform(-3, 3), uniform(-2, 2), uniform(1, 2)], dtype=torch.float64)
-            cam_T_ego[b, n, :3, :3], cam_T_ego[b, n, :3, 3] = turned, -turned @ centre
+            size = 1.0 if b == 0 else uniform(0.8, 1.25)  # augmentation scales what is around the vehicle
+            cam_T_ego[b, n, :3, :3], cam_T_ego[b, n, :3, 3] = turned / size, -turned @ centre
     camera_ok = torch.ones(batch, cameras, dtype=torch.bool)
     if absent and batch > 1:
         camera_ok[1:] = torch.rand(batch - 1, cameras, generator=generator) > 0.3

@@ -165,6 +165,18 @@ def test_splat_puts_depth_where_pull_looks() -> None:
     assert where.seen[0, 0, 0].sum() == 0
 
 
+def test_splat_follows_a_world_that_augmentation_scaled() -> None:
+    batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
+    scaled = torch.diag(torch.tensor([0.5, 0.5, 0.5, 1.0]))  # what was at 2 m is at 1 m
+    points, ok = torch.zeros(1, 1, 5), torch.zeros(1, 1, dtype=torch.bool)
+    config = SplatConfig(channels=4, depth_range_m=(1, 9), depth_step_m=1)
+    grids = [splat_grid(batch.intrinsics, cam_T_ego, batch.camera_ok, (64, 128), (8, 16), grid, config, points, ok) for cam_T_ego, grid in (
+        (batch.cam_T_ego, BevGrid(x_range_m=(-8, 8), y_range_m=(-8, 8), z_range_m=(-4, 4), cell_m=1.0)),
+        (batch.cam_T_ego @ torch.linalg.inv(scaled), BevGrid(x_range_m=(-4, 4), y_range_m=(-4, 4), z_range_m=(-2, 2), cell_m=0.5)))]
+    assert torch.equal(grids[1].source, grids[0].source)
+    assert torch.equal(grids[1].cell, grids[0].cell)
+
+
 @pytest.mark.parametrize("depth", [18, 50])
 def test_resnet_scales(depth: int) -> None:
     net = ResNet(ResNetConfig(depth=depth, width=0.25)).eval()  # type: ignore[arg-type]
