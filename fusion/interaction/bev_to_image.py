@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
-from fusion.geometry.lidar_depth import completed_depth_m, lidar_depth_m
+from fusion.geometry.lidar_depth import completed_depth_m
 from fusion.interaction.deformable import deformable_attention, ring
 from fusion.interaction.geometry import Rig, pixel_rays
-from fusion.interaction.operations import Position, centres, coarsened, masked_softmax, precise, to_maps, to_tokens
-from fusion.types import SensorBatch
+from fusion.interaction.operations import Position, centres, coarsened, masked_softmax, precise, silent, to_maps, to_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +67,12 @@ class PixelRays:
     camera_ok: Tensor
 
 
-def pixel_places(rig: Rig, batch: SensorBatch, grid: BevGrid, config: BevToImageConfig, bin_edges_m: Tensor) -> PixelRays:
+def pixel_places(rig: Rig, grid: BevGrid, config: BevToImageConfig, bin_edges_m: Tensor) -> PixelRays:
     """Rays and what the LiDAR says (host work); `bin_edges_m` as in `PixelRays`."""
     rays = pixel_rays(rig, rig.feature_hw)[..., :2]
     (x_low, x_high), (y_low, y_high) = grid.x_range_m, grid.y_range_m
     scale, low = torch.tensor([2 / (y_high - y_low), 2 / (x_high - x_low)]).to(rays), torch.tensor([y_low, x_low]).to(rays)
-    nearest = lidar_depth_m(rig.intrinsics, rig.cam_T_ego, rig.camera_ok, rig.image_hw, rig.feature_hw, batch.points,
-                            batch.points_ok & batch.lidar_ok[:, None])
-    depth_m, known = completed_depth_m(nearest, config.completion_levels)
+    depth_m, known = completed_depth_m(rig.lidar_depth_m, config.completion_levels)
     return PixelRays(origin=(rig.origin_m[..., [1, 0]] - low) * scale - 1, slope=rays[..., [1, 0]] * scale, bin_edges_m=bin_edges_m.to(rays),
                      lidar_depth_m=depth_m.to(rays), lidar_known=known, camera_ok=rig.camera_ok)
 
@@ -93,7 +90,8 @@ def depth_quantiles_m(logits: Tensor, edges_m: Tensor, quantiles: tuple[float, .
     share = logits.to(precise(logits.dtype)).softmax(2)
     # Sums of the bins before, by a triangular matrix: cumulative sums are missing in some deployed runtimes.
     earlier = torch.ones(logits.shape[2], logits.shape[2], device=logits.device).tril(-1).to(share)
-    before = (share.movedim(2, -1) @ earlier.T).movedim(-1, 2)
+    with torch.autocast(logits.device.type, enabled=False):  # a short type would be a metre off
+        before = (share.movedim(2, -1) @ earlier.T).movedim(-1, 2)
     widths = (edges_m[..., 1:] - edges_m[..., :-1])[..., None, None]
     depths = [(((quantile - before) / share.clamp(min=1e-6)).clamp(0, 1) * widths).sum(2) for quantile in quantiles]
     return torch.stack(depths, 2) + edges_m[:, :, :1, None, None]
@@ -113,7 +111,7 @@ class BevToImage(nn.Module):
         self.position = Position(2, channels)
         self.value = nn.Linear(channels, channels)
         self.offset, self.weight = nn.Linear(channels, samples * 2), nn.Linear(channels, samples)
-        self.out = nn.Linear(channels, channels, bias=False)
+        self.out = silent(nn.Linear(channels, channels, bias=False))
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.weight.weight)
         nn.init.zeros_(self.weight.bias)

@@ -20,6 +20,7 @@ from fusion.interaction.operations import (
     masked_softmax,
     resized,
     sample,
+    silent,
     to_maps,
     to_tokens,
 )
@@ -93,7 +94,7 @@ class DeformableSelfAttention(nn.Module):
         self.value = nn.Linear(channels, channels)
         self.offset = nn.Linear(channels, samples * 2)
         self.weight = nn.Linear(channels, samples)
-        self.out = nn.Linear(channels, channels)
+        self.out = silent(nn.Linear(channels, channels))
         self.feed = FeedForward(channels, config.hidden)
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.weight.weight)

@@ -151,27 +151,47 @@ class DualStreamFuser(nn.Module):
                 _, lidar_bev = layer(None, lidar_bev, here, None, None)
             joined = self.join(None, None, None, lidar_bev, lidar.ok)
             return Interacted(bev=joined, camera=None, lidar=LidarStream(bev=lidar_bev, ok=lidar.ok))
-        perspective: Tensor | None = camera.perspective
         camera_bev = self.enter_camera(_chosen(camera.ok, camera.bev))
         lidar_bev = torch.zeros_like(camera_bev) if lidar is None else self.enter_lidar(_chosen(lidar.ok, lidar.bev))
         lidar_ok = torch.zeros_like(camera.ok) if lidar is None else lidar.ok
-        by_lidar = lidar_ok[:, None, None, None]
-        here = by_lidar | ((camera.seen > 0) & camera.ok[:, None, None, None])
-        bev = torch.where(by_lidar, lidar_bev, camera_bev)
-        for layer in self.layers:
-            perspective, bev = layer(perspective, bev, here, camera.depth_logits, where)
-        camera_bev, lidar_bev = torch.where(by_lidar, camera_bev, bev), torch.where(by_lidar, bev, 0.0)
-        assert perspective is not None
+        teaches = self.training and self.absent is not None and self.absent.context is not None
+        hidden = self.absent.draw_hidden(camera.ok, lidar_ok) if teaches and self.absent is not None else None
+        perspective, camera_bev, lidar_bev = self._exchanged(camera, camera_bev, lidar_bev, lidar_ok, where, hidden)
         exchanged = CameraStream(perspective=perspective, bev=camera_bev, seen=camera.seen, ok=camera.ok, depth_logits=camera.depth_logits)
         if lidar is None:
             return Interacted(bev=self.join(camera_bev, camera.ok, camera.seen, None, None), camera=exchanged, lidar=None)
         camera_ok, seen, reconstruction = camera.ok, camera.seen, None
         joined_camera, joined_lidar = camera_bev, lidar_bev
         if self.absent is not None:
-            joined_camera, joined_lidar, reconstruction = self.absent(camera_bev, camera.ok, lidar_bev, lidar_ok, seen=camera.seen)
+            joined_camera, joined_lidar, reconstruction = self.absent(camera_bev, camera.ok, lidar_bev, lidar_ok, seen=camera.seen, hidden=hidden)
             camera_ok, seen, lidar_ok = self.absent.presence(camera.ok, camera.seen, lidar_ok)
         joined = self.join(joined_camera, camera_ok, seen, joined_lidar, lidar_ok)
         return Interacted(bev=joined, camera=exchanged, lidar=LidarStream(bev=lidar_bev, ok=lidar.ok), reconstruction=reconstruction)
+
+
+    def _exchanged(self, camera: CameraStream, camera_bev: Tensor, lidar_bev: Tensor, lidar_ok: Tensor, where: Meeting | None,
+                   hidden: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, and the camera's and the LiDAR's BEV maps, after the layers.
+
+        What is hidden on purpose takes no part, as if it were absent; its own form is handed through as it was measured.
+        """
+        perspective: Tensor | None = camera.perspective
+        camera_ok, by_lidar = camera.ok, lidar_ok[:, None, None, None]
+        if hidden is not None:
+            camera_ok, by_lidar = camera_ok & ~hidden[0], by_lidar & ~hidden[1][:, None, None, None]
+            perspective = _chosen(~hidden[0], camera.perspective)
+            where = None if where is None else where.without(*hidden)
+        here = by_lidar | ((camera.seen > 0) & camera_ok[:, None, None, None])
+        bev = torch.where(by_lidar, lidar_bev, camera_bev)
+        for layer in self.layers:
+            perspective, bev = layer(perspective, bev, here, camera.depth_logits, where)
+        assert perspective is not None
+        if hidden is not None:
+            perspective = torch.where(hidden[0].view(-1, 1, 1, 1, 1), camera.perspective, perspective)
+            lidar_bev = _chosen(hidden[1], lidar_bev)
+        else:
+            lidar_bev = torch.zeros_like(lidar_bev)
+        return perspective, torch.where(by_lidar, camera_bev, bev), torch.where(by_lidar, bev, lidar_bev)
 
 
 def _entry(own: int, channels: int) -> nn.Module:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from fusion.geometry.grid import BevGrid
+from fusion.geometry.lidar_depth import lidar_depth_m
 from fusion.interaction.operations import precise
 from fusion.types import SensorBatch
 
@@ -17,7 +19,9 @@ MIN_DEPTH_M = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Rig:
-    """The cameras of a batch. The numbers of absent cameras are replaced, so that theirs, whatever they are, reach nothing.
+    """The cameras of a batch, and what the LiDAR measured beside them.
+
+    The numbers of absent cameras are replaced, so that theirs, whatever they are, reach nothing.
 
     Attributes:
         intrinsics: `(B, N, 3, 3)` pixels of the `image_hw` images; identity where absent.
@@ -25,6 +29,8 @@ class Rig:
         camera_ok: `(B, N)` bool.
         image_hw: size of the images, pixels.
         feature_hw: size of the feature maps `(h, w)`.
+        points: `(B, P, 5)` of the LiDAR.
+        points_ok: `(B, P)` bool; none where the LiDAR is absent.
     """
 
     intrinsics: Tensor
@@ -32,6 +38,13 @@ class Rig:
     camera_ok: Tensor
     image_hw: tuple[int, int]
     feature_hw: tuple[int, int]
+    points: Tensor
+    points_ok: Tensor
+
+    @cached_property
+    def lidar_depth_m(self) -> Tensor:
+        """`(B, N, h, w)` depth of the nearest LiDAR point in every feature pixel; infinite where there is none."""
+        return lidar_depth_m(self.intrinsics, self.cam_T_ego, self.camera_ok, self.image_hw, self.feature_hw, self.points, self.points_ok)
 
     @property
     def cameras(self) -> int:
@@ -64,6 +77,8 @@ def rig_of(batch: SensorBatch, feature_hw: tuple[int, int]) -> Rig:
         camera_ok=ok,
         image_hw=(batch.images.shape[-2], batch.images.shape[-1]),
         feature_hw=feature_hw,
+        points=batch.points,
+        points_ok=batch.points_ok & batch.lidar_ok[:, None],
     )
 
 

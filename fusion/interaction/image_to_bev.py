@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
+from fusion.geometry.lidar_depth import completed_depth_m
 from fusion.interaction.geometry import Rig, best_views, cell_points, occupied_cells, project, side_by_side, tiled
-from fusion.interaction.operations import Position, blocks, centres, coarsened, masked_softmax, resized, sample, to_maps, to_tokens
+from fusion.interaction.operations import (
+    Position,
+    blocks,
+    centres,
+    coarsened,
+    masked_softmax,
+    precise,
+    resized,
+    sample,
+    silent,
+    to_maps,
+    to_tokens,
+)
 from fusion.types import SensorBatch
+
+UNLIKELY = 0.02
+"""Added to a likelihood in even shares before its logarithm: no pixel is ruled out by a guess of its depth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +41,7 @@ class ImageToBevConfig:
         views: cameras a cell's point may look into, those nearest to their image's centre column first; None: every one that sees it.
         stride: BEV cells per attending cell along an edge; the answer is interpolated back.
         cells: which cells attend: all that a camera sees, or only those among them that hold LiDAR points (where the LiDAR is present).
+        completion_levels: the LiDAR's depth is spread to pixels without a return, in blocks of up to 2 ** levels (`completed_depth_m`).
     """
 
     heads: int = 4
@@ -32,10 +49,13 @@ class ImageToBevConfig:
     views: int | None = None
     stride: Literal[1, 2, 4] = 1
     cells: Literal["seen", "occupied"] = "seen"
+    completion_levels: int = 2
 
     def __post_init__(self) -> None:
         if not self.heights_m or (self.views is not None and self.views < 1):
             raise ValueError(f"heights_m, views: expected at least one each, got {self.heights_m}, {self.views}")
+        if not 0 <= self.completion_levels <= 6:
+            raise ValueError(f"completion_levels: expected 0 to 6, got {self.completion_levels}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +65,28 @@ class CellViews:
     Attributes:
         coords: `(B, V, Z, P, 2)` float32 positions in feature maps side by side.
         ok: `(B, V, Z, P)` bool: the camera is present and sees the point, and the cell attends.
+        depth_at: `(B, V, Z, P)` float32, where the point's depth is among the lift's depth bins: bin k spans [k, k + 1); or None.
+        lidar_bin: `(B, N, h, w)` int64, the bin of the depth that the LiDAR knows in a pixel, -1 where it knows none or one beyond the
+            bins; or None.
     """
 
     coords: Tensor
     ok: Tensor
+    depth_at: Tensor | None = None
+    lidar_bin: Tensor | None = None
+
+    def part(self, block: slice) -> CellViews:
+        """Of these cells alone."""
+        return replace(self, coords=self.coords[:, :, :, block], ok=self.ok[..., block],
+                       depth_at=None if self.depth_at is None else self.depth_at[..., block])
 
 
-def cell_views(rig: Rig, batch: SensorBatch, grid: BevGrid, config: ImageToBevConfig) -> CellViews:
-    """Project the cells of `grid.coarser(config.stride)` (host work)."""
+def cell_views(rig: Rig, batch: SensorBatch, grid: BevGrid, config: ImageToBevConfig, bin_edges_m: Tensor | None = None) -> CellViews:
+    """Project the cells of `grid.coarser(config.stride)` (host work).
+
+    Args:
+        bin_edges_m: `(B, N, bins + 1)` edges of the lift's depth bins in each camera's depths; None where it predicts no depth.
+    """
     coarse = grid.coarser(config.stride)
     u, v, depth_m = project(rig, cell_points(coarse, config.heights_m, rig.intrinsics))
     (height, width), (h, w) = rig.image_hw, rig.feature_hw
@@ -64,13 +98,46 @@ def cell_views(rig: Rig, batch: SensorBatch, grid: BevGrid, config: ImageToBevCo
     coords, ok = torch.unflatten(torch.where(found[..., None], coords, 0.0), 2, levels), torch.unflatten(found, 2, levels)
     if config.cells == "occupied":
         ok = ok & occupied_cells(batch, coarse)[:, None, None]
-    return CellViews(coords=coords, ok=ok)
+    if bin_edges_m is None:
+        return CellViews(coords=coords, ok=ok)
+    depth_at = torch.unflatten(bin_position(depth_m, bin_edges_m).gather(1, camera), 2, levels)
+    lidar, known = completed_depth_m(rig.lidar_depth_m, config.completion_levels)
+    at = bin_position(lidar.flatten(2), bin_edges_m).view_as(lidar)
+    inside = known & (at >= 0) & (at < bin_edges_m.shape[-1] - 1)
+    return CellViews(coords=coords, ok=ok, depth_at=torch.where(ok, depth_at, 0.0), lidar_bin=torch.where(inside, at.floor().long(), -1))
+
+
+def bin_position(depth_m: Tensor, edges_m: Tensor) -> Tensor:
+    """`(B, N, P)` depths -> where they are among bins of `(B, N, bins + 1)` edges, linear within a bin; clamped to the bins' range."""
+    depth_m, edges_m = depth_m.contiguous().to(edges_m.dtype), edges_m.contiguous()
+    upper = torch.searchsorted(edges_m, depth_m, right=True).clamp(1, edges_m.shape[-1] - 1)
+    low, high = edges_m.gather(-1, upper - 1), edges_m.gather(-1, upper)
+    return upper - 1 + ((depth_m - low) / (high - low)).clamp(0, 1)
+
+
+def depth_share(logits: Tensor, lidar_bin: Tensor) -> Tensor:
+    """`(B, bins, h, N * w)` how likely a pixel lies in each depth bin: surely where the LiDAR says, else as `(B, N, bins, h, w)` logits say."""
+    share = logits.to(precise(logits.dtype)).softmax(2)
+    bins = torch.arange(logits.shape[2], device=logits.device)[:, None, None]
+    measured = lidar_bin[:, :, None]
+    return side_by_side(torch.where(measured >= 0, (measured == bins).to(share), share))
+
+
+def between_bins(likely: Tensor, at: Tensor) -> Tensor:
+    """`(B, bins, ...)` probabilities at `(B, ...)` positions, linear between the bins' centres, in units of an even share."""
+    bins = likely.shape[1]
+    centre = (at[:, None] - 0.5).clamp(0, bins - 1)
+    lower = centre.floor().clamp(max=bins - 2)
+    index, far = lower.long(), (centre - lower).to(likely.dtype)
+    return ((likely.gather(1, index) * (1 - far) + likely.gather(1, index + 1) * far) * bins)[:, 0]
 
 
 class ImageToBev(nn.Module):
-    """Query: the cell. Keys and values: its samples. The logit of a sample also depends on its height (a learned bias per head).
+    """Query: the cell. Keys and values: its samples, and one that says nothing, so that a cell need not believe any.
 
-    Samples that are not valid get exactly no weight; images of absent cameras must be zero, as in a `CameraStream`.
+    The logit of a sample also depends on its height (a learned bias per head) and, where the lift predicts depth, on how likely its pixel
+    lies at the cell's depth (the logarithm, times a learned weight per head): pixels of what stands before or behind the cell tell little
+    of it. Samples that are not valid get exactly no weight; images of absent cameras must be zero, as in a `CameraStream`.
     """
 
     def __init__(self, config: ImageToBevConfig, channels: int) -> None:
@@ -80,10 +147,20 @@ class ImageToBev(nn.Module):
         self.position = Position(2, channels)
         self.query, self.key, self.value = (nn.Linear(channels, channels) for _ in range(3))
         self.height_bias = nn.Parameter(torch.zeros(config.heads, len(config.heights_m)))
-        self.out = nn.Linear(channels, channels, bias=False)
+        self.depth_weight, self.nothing = nn.Parameter(torch.ones(config.heads)), nn.Parameter(torch.zeros(config.heads))
+        self.out = silent(nn.Linear(channels, channels, bias=False))
 
-    def forward(self, bev: Tensor, perspective: Tensor, where: CellViews) -> Tensor:
-        """`(B, C, X, Y)` cells and `(B, N, C, h, w)` images -> `(B, C, X, Y)` to add to the cells; zero where no camera looks."""
+    def forward(self, bev: Tensor, perspective: Tensor, where: CellViews, depth_logits: Tensor | None = None) -> Tensor:
+        """What to add to the cells: zero where no camera looks.
+
+        Args:
+            bev: `(B, C, X, Y)` cells.
+            perspective: `(B, N, C, h, w)` images.
+            depth_logits: `(B, N, bins, h, w)`, of the bins of `where.depth_at`.
+
+        Returns:
+            `(B, C, X, Y)`.
+        """
         size, heads = (bev.shape[-2], bev.shape[-1]), self.config.heads
         if where.ok.shape[1] == 0:
             return torch.zeros_like(bev)
@@ -94,17 +171,19 @@ class ImageToBev(nn.Module):
         image = side_by_side(perspective)
         tile, tokens = (image.shape[-2], image.shape[-1]), self.norm_image(to_tokens(image))
         keys, values = to_maps(self.key(tokens), tile), to_maps(self.value(tokens), tile)
-        answers = [self._answer(keys, values, CellViews(coords=where.coords[:, :, :, block], ok=where.ok[..., block]), query[..., block])
-                   for block in blocks(query.shape[-1], query.device)]
+        share = None if depth_logits is None or where.lidar_bin is None else depth_share(depth_logits, where.lidar_bin)
+        answers = [self._answer(keys, values, share, where.part(block), query[..., block]) for block in blocks(query.shape[-1], query.device)]
         total = torch.cat(answers, -1)
         added = to_maps(self.out(total.flatten(1, 2).transpose(1, 2)), shape)
         return resized(added, size)
 
-    def _answer(self, keys: Tensor, values: Tensor, where: CellViews, query: Tensor) -> Tensor:
+    def _answer(self, keys: Tensor, values: Tensor, share: Tensor | None, where: CellViews, query: Tensor) -> Tensor:
         """`(B, heads, c, 1, P)` queries -> `(B, heads, c, P)`; view by view, so that memory holds the samples of one."""
         views, heights = where.ok.shape[1:3]
-        logits = torch.cat([self._look(keys, where, view, query) for view in range(views)], dim=2)  # first what to look at, then what is there
-        weight = masked_softmax(logits, where.ok.flatten(1, 2)[:, None], dim=2).to(values.dtype)
+        looks = [self._look(keys, share, where, view, query) for view in range(views)]  # first what to look at, then what is there
+        nothing = self.nothing[:, None, None].to(looks[0]).expand(len(query), -1, 1, query.shape[-1])
+        ok = torch.cat([where.ok.flatten(1, 2), torch.ones_like(where.ok[:, 0, :1])], dim=1)[:, None]
+        weight = masked_softmax(torch.cat([*looks, nothing], dim=2), ok, dim=2)[:, :, :-1].to(values.dtype)
         weight = torch.unflatten(weight, 2, (views, heights))
         total = torch.zeros_like(query[:, :, :, 0])
         for view in range(views):
@@ -115,8 +194,11 @@ class ImageToBev(nn.Module):
         """`(B, heads, c, Z, P)`; something finite where not valid, as absent images are zero."""
         return torch.unflatten(sample(maps, where.coords[:, view], "border"), 1, (self.config.heads, -1))
 
-    def _look(self, keys: Tensor, where: CellViews, view: int, query: Tensor) -> Tensor:
+    def _look(self, keys: Tensor, share: Tensor | None, where: CellViews, view: int, query: Tensor) -> Tensor:
         """`(B, heads, Z, P)` logits of one view."""
         sampled = self._samples(keys, where, view)
         logits: Tensor = (query / math.sqrt(sampled.shape[2]) * sampled).sum(2) + self.height_bias[:, :, None]
-        return logits
+        if share is None or where.depth_at is None:
+            return logits
+        likely = between_bins(sample(share, where.coords[:, view], "border"), where.depth_at[:, view])
+        return logits + self.depth_weight[:, None, None] * (likely + UNLIKELY).log()[:, None].to(logits.dtype)

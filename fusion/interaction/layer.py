@@ -5,7 +5,7 @@ Images look first, and cells then look into what came of that: so one layer alre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,19 @@ class Meeting:
     rays: PolarRays | None = None
     pixels: PixelRays | None = None
 
+    def without(self, cameras: Tensor, lidar: Tensor) -> Meeting:
+        """As if `(B,)` bool samples had no camera, and no LiDAR."""
+        seen, measured = ~cameras, ~lidar
+        cells, rays, pixels = self.cells, self.rays, self.pixels
+        if cells is not None:
+            lidar_bin = None if cells.lidar_bin is None else torch.where(measured.view(-1, 1, 1, 1), cells.lidar_bin, -1)
+            cells = replace(cells, ok=cells.ok & seen.view(-1, 1, 1, 1), lidar_bin=lidar_bin)
+        if rays is not None:
+            rays = replace(rays, ok=rays.ok & seen[:, None, None], cells_ok=rays.cells_ok & seen[:, None, None])
+        if pixels is not None:
+            pixels = replace(pixels, camera_ok=pixels.camera_ok & seen[:, None], lidar_known=pixels.lidar_known & measured.view(-1, 1, 1, 1))
+        return replace(self, camera_ok=self.camera_ok & seen[:, None], cells=cells, rays=rays, pixels=pixels)
+
 
 def meeting_of(config: LayerConfig, batch: SensorBatch, grid: BevGrid, feature_hw: tuple[int, int], bin_edges_m: Tensor | None) -> Meeting:
     """The host's part of all layers of a config; changes nothing in `batch`.
@@ -57,17 +70,17 @@ def meeting_of(config: LayerConfig, batch: SensorBatch, grid: BevGrid, feature_h
     Args:
         grid: grid of the BEV maps.
         feature_hw: size of the perspective features.
-        bin_edges_m: `(B, N, bins + 1)` edges of the lift's depth bins; needed by `bev_to_image`.
+        bin_edges_m: `(B, N, bins + 1)` edges of the lift's depth bins; needed by `bev_to_image`, and read by `image_to_bev` if there.
     """
     rig = rig_of(batch, feature_hw)
     pixels = None
     if config.bev_to_image is not None:
         if bin_edges_m is None:
             raise ValueError("bin_edges_m: expected the depth bins of the lift, which bev_to_image needs, got None")
-        pixels = pixel_places(rig, batch, grid, config.bev_to_image, bin_edges_m)
+        pixels = pixel_places(rig, grid, config.bev_to_image, bin_edges_m)
     return Meeting(
         camera_ok=batch.camera_ok,
-        cells=None if config.image_to_bev is None else cell_views(rig, batch, grid, config.image_to_bev),
+        cells=None if config.image_to_bev is None else cell_views(rig, batch, grid, config.image_to_bev, bin_edges_m),
         rays=None if config.polar is None else polar_rays(rig, grid, config.polar),
         pixels=pixels,
     )
@@ -114,7 +127,7 @@ class InteractionLayer(nn.Module):
             perspective = torch.where(image_here, perspective + self.scales["bev_to_image"] * added, 0.0)
         seen = bev
         if self.image_to_bev is not None and where.cells is not None:
-            seen = seen + self.scales["image_to_bev"] * self.image_to_bev(bev, perspective, where.cells)
+            seen = seen + self.scales["image_to_bev"] * self.image_to_bev(bev, perspective, where.cells, depth_logits)
         if self.polar is not None and where.rays is not None:
             seen = seen + self.scales["polar"] * self.polar(bev, perspective, where.rays)
         return perspective, torch.where(bev_here, seen, 0.0)

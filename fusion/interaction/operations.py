@@ -118,12 +118,21 @@ class Position(nn.Module):
         return encoded
 
 
+def silent(linear: nn.Linear) -> nn.Linear:
+    """The layer with zero weights: a residual branch that ends in it first adds nothing, so that a network that worked still does."""
+    nn.init.zeros_(linear.weight)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
 class FeedForward(nn.Module):
-    """Norm, linear, ReLU, linear: what a transformer adds to every token by itself."""
+    """Norm, linear, ReLU, linear: what a transformer adds to every token by itself; at first nothing."""
 
     def __init__(self, channels: int, ratio: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, ratio * channels), nn.ReLU(), nn.Linear(ratio * channels, channels))
+        self.body = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, ratio * channels), nn.ReLU(),
+                                  silent(nn.Linear(ratio * channels, channels)))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """`(..., channels)` -> what to add to it."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
 from fusion.interaction.geometry import Rig, best_views, bev_coords, cell_points, pixel_rays, project, tiled
-from fusion.interaction.operations import FeedForward, Position, attention, blocks, half_size, resized, sample
+from fusion.interaction.operations import FeedForward, Position, attention, blocks, half_size, resized, sample, silent
 
 _ELEVATION_RAD = 0.5
 """Elevations are divided by this before they are encoded: about the range that cameras see."""
@@ -135,7 +135,7 @@ class _Attention(nn.Module):
 
 
 class PolarAttention(nn.Module):
-    """One transformer decoder layer per ray, then the mean over the cameras that see a cell."""
+    """One transformer decoder layer per ray, of which the cells get what it took from the images; the mean over the cameras that see one."""
 
     def __init__(self, config: PolarConfig, channels: int) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class PolarAttention(nn.Module):
         self.place, self.elevation = Position(2, channels), Position(1, channels)
         self.among, self.look = _Attention(channels, config.heads), _Attention(channels, config.heads)
         self.feed = FeedForward(channels, config.hidden)
-        self.norm_out, self.out = nn.LayerNorm(channels), nn.Linear(channels, channels, bias=False)
+        self.out = silent(nn.Linear(channels, channels, bias=False))
 
     def forward(self, bev: Tensor, perspective: Tensor, where: PolarRays) -> Tensor:
         """`(B, C, X, Y)` cells and `(B, N, C, h, w)` images -> `(B, C, X, Y)` to add to the cells; zero where no camera sees the cell."""
@@ -168,7 +168,6 @@ class PolarAttention(nn.Module):
         columns = self.norm_image(columns) + self.elevation(elevation)
         tokens = self.norm_bev(cells) + self.place(place)
         tokens = tokens + self.among(tokens, None, ok)
-        tokens = tokens + self.look(tokens, columns, None)
-        tokens = tokens + self.feed(tokens)
-        answer: Tensor = self.out(self.norm_out(tokens))
+        looked = self.look(tokens, columns, None)
+        answer: Tensor = self.out(looked + self.feed(tokens + looked))  # what the cells were is not added to them once more
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -107,7 +108,22 @@ def deformable_self(module: DeformableSelfAttention, maps: Tensor) -> Tensor:
     return torch.stack(answers)
 
 
-def image_to_bev(module: ImageToBev, bev: Tensor, perspective: Tensor, batch: SensorBatch, grid: BevGrid) -> tuple[Tensor, list[int]]:
+def bin_position(depth: float, edges_m: list[float]) -> float:
+    for k, (low, high) in enumerate(pairwise(edges_m)):
+        if depth < high:
+            return k + max((depth - low) / (high - low), 0.0)
+    return len(edges_m) - 1.0
+
+
+def log_likelihood(share: Tensor, at: float) -> Tensor:
+    """Of lying at a position among bins, in even shares: linear between the bins' centres."""
+    centre = min(max(at - 0.5, 0.0), len(share) - 1.0)
+    lower = min(math.floor(centre), len(share) - 2)
+    return ((share[lower] * (1 - (centre - lower)) + share[lower + 1] * (centre - lower)) * len(share) + 0.02).log()
+
+
+def image_to_bev(module: ImageToBev, bev: Tensor, perspective: Tensor, batch: SensorBatch, grid: BevGrid, logits: Tensor | None = None,
+                 edges_m: Tensor | None = None) -> tuple[Tensor, list[int]]:
     """The answer, and how many cameras each coarse cell was seen by."""
     config = module.config
     (height, width), (h, w) = batch.images.shape[-2:], perspective.shape[-2:]
@@ -117,6 +133,8 @@ def image_to_bev(module: ImageToBev, bev: Tensor, perspective: Tensor, batch: Se
         channels, size_x, size_y = cells.shape
         keys = [by_pixel(module.key, by_pixel(module.norm_image, image)) for image in perspective[b]]
         values = [by_pixel(module.value, by_pixel(module.norm_image, image)) for image in perspective[b]]
+        shares = [] if logits is None or edges_m is None else [
+            depth_shares(logits[b, n], edges_m[b, n].tolist(), batch, b, n, config.completion_levels) for n in range(perspective.shape[1])]
         added = []
         for i in range(size_x):
             for j in range(size_y):
@@ -130,20 +148,22 @@ def image_to_bev(module: ImageToBev, bev: Tensor, perspective: Tensor, batch: Se
                     for n in range(perspective.shape[1]):
                         u, v, depth = pixel(batch, b, n, (x, y, height_m)) if batch.camera_ok[b, n] else (0.0, 0.0, -1.0)
                         if depth > 0.5 and -0.5 <= u < width - 0.5 and -0.5 <= v < height - 0.5:
-                            views.append((abs(u - (width - 1) / 2), n, u, v))
+                            views.append((abs(u - (width - 1) / 2), n, u, v, depth))
                     looks += [(z, *view[1:]) for view in sorted(views)[:config.views]]
-                seen_by.append(len({n for _, n, _, _ in looks}))
+                seen_by.append(len({look[1] for look in looks}))
                 query = module.query(module.norm_bev(cells[:, i, j]) + module.position(numbers([place(j, size_y), place(i, size_x)])))
                 size, heads = channels // config.heads, []
                 for head in range(config.heads):
                     part = slice(head * size, (head + 1) * size)
-                    logits, samples = [], []
-                    for z, n, u, v in looks if attends else []:
+                    scores, samples = [module.nothing[head]], [torch.zeros(size, dtype=bev.dtype)]
+                    for z, n, u, v, depth in looks if attends else []:
                         at = ((u + 0.5) * w / width - 0.5, (v + 0.5) * h / height - 0.5)
-                        logits.append((query[part] * bilinear(keys[n][part], *at, True)).sum() / math.sqrt(size) + module.height_bias[head, z])
+                        scores.append((query[part] * bilinear(keys[n][part], *at, True)).sum() / math.sqrt(size) + module.height_bias[head, z])
+                        if shares and edges_m is not None:
+                            likely = log_likelihood(bilinear(shares[n], *at, True), bin_position(depth, edges_m[b, n].tolist()))
+                            scores[-1] = scores[-1] + module.depth_weight[head] * likely
                         samples.append(bilinear(values[n][part], *at, True))
-                    share = torch.stack(logits).softmax(0) if logits else []
-                    heads.append(sum((s * x for s, x in zip(share, samples, strict=True)), torch.zeros(size, dtype=bev.dtype)))
+                    heads.append(sum(s * x for s, x in zip(torch.stack(scores).softmax(0), samples, strict=True)))
                 added.append(module.out(torch.cat(heads)))
         answers.append(fine(torch.stack(added, 1).view(channels, size_x, size_y), config.stride))
     return torch.stack(answers), seen_by
@@ -214,8 +234,8 @@ def polar(module: PolarAttention, bev: Tensor, perspective: Tensor, batch: Senso
                     valid.append(inside)
                 others = [module.among.norm(token) for token, ok in zip(tokens, valid, strict=True) if ok]
                 tokens = [a + x for a, x in zip(tokens, multi_head(module.among, tokens, others), strict=True)]
-                tokens = [a + x for a, x in zip(tokens, multi_head(module.look, tokens, pixels), strict=True)]
-                rays.append(torch.stack([module.out(module.norm_out(token + module.feed(token))) for token in tokens], 1))  # (C, R)
+                looked = multi_head(module.look, tokens, pixels)
+                rays.append(torch.stack([module.out(x + module.feed(a + x)) for a, x in zip(tokens, looked, strict=True)], 1))  # (C, R)
             maps[n] = torch.stack(rays, 2)  # (C, R, columns)
         coarse_grid, cells = grid.coarser(config.stride), []
         for i in range(coarse_grid.shape[0]):
@@ -257,6 +277,19 @@ def lidar_depth(batch: SensorBatch, b: int, n: int, size: tuple[int, int], level
                 if complete[i][j] is None and found:
                     complete[i][j] = len(found) / sum(1 / depth for depth in found)
     return complete
+
+
+def depth_shares(logits: Tensor, edges_m: list[float], batch: SensorBatch, b: int, n: int, levels: int) -> Tensor:
+    """`(bins, h, w)`: by the LiDAR where it knows a pixel's depth within the bins, else by the logits."""
+    shares = logits.softmax(0)
+    for i, row in enumerate(lidar_depth(batch, b, n, (logits.shape[1], logits.shape[2]), levels)):
+        for j, depth in enumerate(row):
+            if depth is not None and edges_m[0] <= depth < edges_m[-1]:
+                pixel_share = torch.zeros(len(logits), dtype=logits.dtype)
+                pixel_share[math.floor(bin_position(depth, edges_m))] = 1.0
+                shares = torch.cat([torch.cat([shares[:, i:i + 1, :j], pixel_share[:, None, None], shares[:, i:i + 1, j + 1:]], 2) if k == i
+                                    else shares[:, k:k + 1] for k in range(shares.shape[1])], 1)
+    return shares
 
 
 def depth_quantile(share: list[float], edges_m: list[float], quantile: float) -> float:

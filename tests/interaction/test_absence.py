@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 import torch
-from tiny_dual import assert_same, dual_config, maps, tiny_batch, tiny_net
+from tiny_dual import assert_same, dual_config, maps, tiny_batch, tiny_config, tiny_net
 
 from fusion.bev.lift_splat import SplatConfig
 from fusion.encoders.camera import CameraConfig
@@ -139,6 +139,20 @@ def test_nothing_at_all_is_still_trainable() -> None:
 
 
 @torch.no_grad()
+def test_fresh_layers_change_nothing() -> None:
+    """So that a network that was trained without them starts from what it can do."""
+    def fresh(fuser: DualStreamConfig) -> BevDuetNet:
+        torch.manual_seed(0)
+        return build_network(tiny_config(fuser=fuser)).eval()
+
+    layers = fresh(dual_config(layers=2))
+    none = fresh(dual_config(layers=0))
+    none.load_state_dict({name: layers.state_dict()[name] for name in none.state_dict()})
+    for batch in (tiny_batch(), tiny_batch().drop(lidar=torch.tensor([True])), tiny_batch().drop(cameras=torch.ones(1, 6, dtype=torch.bool))):
+        assert_same(layers(batch), none(batch), atol=1e-6)
+
+
+@torch.no_grad()
 def test_no_layers_and_concatenation_join_what_the_encoders_give() -> None:
     """With nothing in between, the dual fuser is the concatenation."""
     plain = tiny_net(camera=CameraConfig(backbone=ResNetConfig(width=0.125), channels=8), lidar=PillarConfig(channels=8, out_channels=8),
@@ -146,3 +160,26 @@ def test_no_layers_and_concatenation_join_what_the_encoders_give() -> None:
     concat = build_network(replace(plain.config, fuser=ConcatConfig(channels=8))).eval()
     concat.load_state_dict({name.replace("fuser.join.", "fuser."): value for name, value in plain.state_dict().items()})
     assert_same(plain(tiny_batch()), concat(tiny_batch()), atol=0)
+
+
+@pytest.mark.parametrize("sensor", ["camera", "lidar"])
+def test_what_is_hidden_on_purpose_is_guessed_as_if_it_were_absent(sensor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = tiny_net(fuser=dual_config(layers=1, absent=AbsentConfig(kind="predict", tokens=4, channels=8, heads=2)))
+    fuser, batch = net.fuser, tiny_batch()
+    assert fuser.absent is not None
+    guesses: list[torch.Tensor] = []
+    fill = fuser.absent.to_camera if sensor == "camera" else fuser.absent.to_lidar
+    fill.register_forward_hook(lambda module, args, made: guesses.append(made.detach()))
+    absent = batch.drop(cameras=torch.ones(1, 6, dtype=torch.bool)) if sensor == "camera" else batch.drop(lidar=torch.tensor([True]))
+    other = replace(batch, images=batch.images + 1.0) if sensor == "camera" else replace(batch, points=batch.points * 0.9)
+    with torch.no_grad():
+        net(absent)
+        hidden = (torch.tensor([sensor == "camera"]), torch.tensor([sensor == "lidar"]))
+        fuser.train()  # the rest stays as it is: batch statistics would tell of what is hidden
+        monkeypatch.setattr(fuser.absent, "draw_hidden", lambda camera_ok, lidar_ok: hidden)
+        answers = [net.interact(net.camera_stream(inputs), net.lidar_stream(inputs), inputs) for inputs in map(net.prepare, (batch, other))]
+    torch.testing.assert_close(guesses[1], guesses[0])
+    torch.testing.assert_close(guesses[2], guesses[0])
+    errors = [float(answer.reconstruction) for answer in answers]
+    assert all(error > 0 for error in errors) and errors[0] != errors[1]  # compared with what was measured
+    assert all(answer.camera.perspective.any() for answer in answers)

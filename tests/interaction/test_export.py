@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from whole_layer import inputs, layer_config, meeting, square
-
-from fusion.interaction.layer import InteractionLayer
+from whole_layer import awake, inputs, layer_config, meeting, square
 
 GRID, CHANNELS, CAMERAS, FEATURE_HW = square(16), 8, 3, (4, 12)
 CONFIG = layer_config()
@@ -31,7 +29,7 @@ class Flat(nn.Module):
 
 def cases() -> dict[str, tuple[Flat, Sequence[Tensor]]]:
     perspective, bev, here, logits = inputs(GRID, CHANNELS, CAMERAS, FEATURE_HW)
-    where, layer = meeting(CONFIG, GRID, CAMERAS, FEATURE_HW), InteractionLayer(CONFIG, CHANNELS).eval()
+    where, layer = meeting(CONFIG, GRID, CAMERAS, FEATURE_HW), awake(CONFIG, CHANNELS).eval()
     cells, rays, pixels = where.cells, where.rays, where.pixels
     assert cells is not None and rays is not None and pixels is not None
 
@@ -48,8 +46,8 @@ def cases() -> dict[str, tuple[Flat, Sequence[Tensor]]]:
 
     return {
         "self": (Flat(layer.bev_self, lambda part, maps: part(maps)), [bev]),  # type: ignore[arg-type]
-        "image_to_bev": (Flat(layer.image_to_bev, lambda part, maps, images, *g: part(maps, images, like(cells, g))),  # type: ignore[arg-type]
-                         [bev, perspective, *values(cells)]),
+        "image_to_bev": (Flat(layer.image_to_bev, lambda part, maps, images, *g: part(maps, images, like(cells, g[1:]), g[0])),  # type: ignore[arg-type]
+                         [bev, perspective, logits, *values(cells)]),
         "polar": (Flat(layer.polar, lambda part, maps, images, *g: part(maps, images, like(rays, g))),  # type: ignore[arg-type]
                   [bev, perspective, *values(rays)]),
         "bev_to_image": (Flat(layer.bev_to_image, lambda part, images, maps, depth, *g: part(images, maps, depth, like(pixels, g))),  # type: ignore[arg-type]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from whole_layer import inputs, layer_config, meeting, square
-
-from fusion.interaction.layer import InteractionLayer
+from whole_layer import awake, inputs, layer_config, meeting, square
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -15,7 +13,7 @@ def test_finite_at_256_cells(dtype: torch.dtype) -> None:
     config = layer_config(stride=1)
     perspective, bev, here, logits = inputs(grid, channels, cameras, feature_hw)
     where = meeting(config, grid, cameras, feature_hw)
-    layer = InteractionLayer(config, channels)
+    layer = awake(config, channels)
     with torch.no_grad():
         expected = layer(perspective, bev, here, logits, where)
         similar = layer.to(dtype)(perspective.to(dtype), bev.to(dtype), here, logits.to(dtype), where)
@@ -32,7 +30,7 @@ def test_finite_at_256_cells(dtype: torch.dtype) -> None:
 def test_mixed_precision_trains() -> None:
     grid, cameras, feature_hw, config = square(32), 2, (4, 12), layer_config()
     perspective, bev, here, logits = inputs(grid, 8, cameras, feature_hw)
-    layer, where = InteractionLayer(config, 8), meeting(config, grid, cameras, feature_hw)
+    layer, where = awake(config, 8), meeting(config, grid, cameras, feature_hw)
     with torch.autocast("cpu", torch.bfloat16):
         images, cells = layer(perspective, bev, here, logits, where)
         loss = images.float().square().mean() + cells.float().square().mean()

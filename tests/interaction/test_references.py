@@ -44,19 +44,40 @@ def test_deformable_self_attention(stride: int, levels: int) -> None:
     torch.testing.assert_close(module.float()(maps.float()).double(), module.double()(maps), atol=1e-5, rtol=1e-5)
 
 
+def bin_edges_m(cameras: int) -> torch.Tensor:
+    """Of five bins, a little different for every camera."""
+    edges = torch.tensor([0.5, 1.5, 3.0, 5.0, 8.0, 12.0]).double()
+    return edges * torch.linspace(0.8, 1.2, cameras).double()[:, None].expand(2, cameras, 1)
+
+
 @pytest.mark.parametrize(("cameras", "views", "stride", "cells"),
                          [(1, None, 1, "seen"), (3, None, 2, "occupied"), (7, None, 1, "seen"), (7, 2, 2, "seen")])
 def test_image_to_bev(cameras: int, views: int | None, stride: int, cells: str) -> None:
-    config = ImageToBevConfig(heads=2, heights_m=HEIGHTS, views=views, stride=stride, cells=cells)  # type: ignore[arg-type]
-    module, batch = stirred(ImageToBev(config, CHANNELS)), random_batch(cameras, seed=cameras)
-    perspective, bev, _ = streams(batch, CHANNELS)
-    where = cell_views(rig_of(batch, FEATURE_HW), batch, GRID, config)
-    slow, seen_by = loops.image_to_bev(module, bev, perspective, batch, GRID)
-    assert_equal_with_gradients(module(bev, perspective, where), slow, [bev, perspective], module)
+    config = ImageToBevConfig(heads=2, heights_m=HEIGHTS, views=views, stride=stride, cells=cells, completion_levels=1)  # type: ignore[arg-type]
+    module, batch = stirred(ImageToBev(config, CHANNELS)), random_batch(cameras, seed=cameras, points=24)
+    batch = replace(batch, lidar_ok=torch.tensor([True, cameras == 3]))
+    perspective, bev, logits = streams(batch, CHANNELS)
+    edges = bin_edges_m(cameras)
+    where = cell_views(rig_of(batch, FEATURE_HW), batch, GRID, config, edges)
+    assert where.lidar_bin is not None
+    assert cameras == 1 or {-1, 2, 3} <= set(where.lidar_bin.flatten().tolist())  # depth by the lift, and by the LiDAR
+    slow, seen_by = loops.image_to_bev(module, bev, perspective, batch, GRID, logits, edges)
+    assert_equal_with_gradients(module(bev, perspective, where, logits), slow, [bev, perspective, logits], module, tolerance=2e-6)
     if cameras == 7 and views is None:
         assert {0, 1, 2, 3} <= set(seen_by)
-    single = replace(where, coords=where.coords.float())
-    torch.testing.assert_close(module.float()(bev.float(), perspective.float(), single).double(), slow, atol=1e-5, rtol=1e-5)
+    single = replace(where, coords=where.coords.float(), depth_at=where.depth_at.float())
+    fast = module.float()(bev.float(), perspective.float(), single, logits.float()).double()
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5)
+
+
+def test_image_to_bev_of_a_lift_without_depth() -> None:
+    config = ImageToBevConfig(heads=2, heights_m=HEIGHTS)
+    module, batch = stirred(ImageToBev(config, CHANNELS)), random_batch(3, seed=3)
+    perspective, bev, _ = streams(batch, CHANNELS)
+    where = cell_views(rig_of(batch, FEATURE_HW), batch, GRID, config)
+    assert where.depth_at is None and where.lidar_bin is None
+    slow, _ = loops.image_to_bev(module, bev, perspective, batch, GRID)
+    torch.testing.assert_close(module(bev, perspective, where), slow, atol=1e-7, rtol=1e-7)
 
 
 @pytest.mark.parametrize(("cameras", "views", "stride", "columns"), [(1, None, 1, 1), (3, None, 2, 2), (7, None, 1, 2), (5, 2, 1, 2)])
@@ -79,8 +100,8 @@ def test_bev_to_image(cameras: int, depths: int, stride: int) -> None:
     module, batch = stirred(BevToImage(config, CHANNELS)), random_batch(cameras, seed=20 + cameras, points=24)
     batch = replace(batch, lidar_ok=torch.tensor([True, cameras == 3]))
     perspective, bev, logits = streams(batch, CHANNELS)
-    edges = torch.tensor([0.5, 1.5, 3.0, 5.0, 8.0, 12.0]).double() * torch.linspace(0.8, 1.2, cameras).double()[:, None].expand(2, cameras, 1)
-    where = pixel_places(rig_of(batch, FEATURE_HW), batch, GRID, config, edges)
+    edges = bin_edges_m(cameras)
+    where = pixel_places(rig_of(batch, FEATURE_HW), GRID, config, edges)
     slow, sources = loops.bev_to_image(module, perspective, bev, logits, edges, batch, GRID)
     assert set(sources) == {0, 1, 2}
     assert_equal_with_gradients(module(perspective, bev, logits, where), slow, [perspective, bev], module, tolerance=2e-6)  # the LiDAR is float32

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
 from fusion.interaction.bev_to_image import BevToImageConfig
 from fusion.interaction.deformable import SelfAttentionConfig
 from fusion.interaction.image_to_bev import ImageToBevConfig
-from fusion.interaction.layer import LayerConfig, Meeting, meeting_of
+from fusion.interaction.layer import InteractionLayer, LayerConfig, Meeting, meeting_of
 from fusion.interaction.polar import PolarConfig
 from fusion.types import SensorBatch
+
+
+def awake(config: LayerConfig, channels: int) -> InteractionLayer:
+    """A layer whose branches, which start silent, say something."""
+    layer = InteractionLayer(config, channels)
+    for module in layer.modules():
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            module.reset_parameters()
+    return layer
 
 
 def layer_config(stride: int = 2, views: int | None = None) -> LayerConfig:
