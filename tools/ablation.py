@@ -58,20 +58,29 @@ class Grid:
     sets: dict[str, list[str]]
     init_also: dict[str, list[str]] = field(default_factory=dict)
 
+    def untrained(self, variant: str) -> bool:
+        """Whether it is scored as it starts, with one seed, as there is nothing to draw."""
+        return any(row.untrained for row in self.rows if row.name == variant)
+
 
 def load_grid(path: Path) -> Grid:
     """Read a grid file; UserError for a key that it does not know."""
     mapping = load_yaml(path)
     variants = mapping.get("variants") or {}
+    of_variant = {"title", "control", "set", "init_also", "untrained"}
     for where, keys, known in [("", mapping, {"base", "init", "init_parts", "variants"}),
-                               *((f"variants.{name}.", variant, {"title", "control", "set", "init_also"}) for name, variant in variants.items())]:
+                               *((f"variants.{name}.", variant, of_variant) for name, variant in variants.items())]:
         for key in keys:
             if key not in known:
                 raise UserError(f"{path}: {where}{key}: unknown key; expected some of {sorted(known)}")
     if not variants or "base" not in mapping:
         raise UserError(f"{path}: expected base and at least one of variants")
-    rows = tuple(Row(name=name, title=variant.get("title", name), control=variant.get("control")) for name, variant in variants.items())
+    rows = tuple(Row(name=name, title=variant.get("title", name), control=variant.get("control"),
+                     untrained=bool(variant.get("untrained", False))) for name, variant in variants.items())
     sets = {name: [f"{key}={json.dumps(value)}" for key, value in variant.get("set", {}).items()] for name, variant in variants.items()}
+    for row in rows:
+        if row.untrained and not mapping.get("init"):
+            raise UserError(f"{path}: variants.{row.name}.untrained: expected init, the weights to score, got none")
     return Grid(base=mapping["base"], init=mapping.get("init"), init_parts=tuple(mapping.get("init_parts", ())), rows=rows, sets=sets,
                 init_also={name: list(variant.get("init_also", ())) for name, variant in variants.items()})
 
@@ -114,8 +123,10 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     from fusion.data.open import open_source
     from fusion.evaluate.by_state import answer_states, half_cameras_lost, score_states, sensor_states
     from fusion.evaluate.state_table import states_mapping
+    from fusion.network import build_network
     from fusion.runtime.backends.torch_eager import TorchBackend
     from fusion.runtime.perceiver import Perceiver
+    from fusion.train.init import take_weights
     from fusion.train.recipe import load_recipe
     from fusion.train.run import RESUME_FILE, train
 
@@ -124,14 +135,17 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     scenes = scenes[:args.scenes or len(scenes)]
     resume = (folder / RESUME_FILE).is_file()
     init = None if grid.init is None or resume else resolve_model(grid.init)
-    lacking = ({"camera", "lift", "perspective"} if recipe.model.network.camera is None else set()) | (
-        {"lidar"} if recipe.model.network.lidar is None else set())
-    parts = [*(part for part in grid.init_parts if part not in lacking), *grid.init_also.get(variant, ())]
+    parts = [*grid.init_parts, *grid.init_also.get(variant, ())]
     with clocked(folder / CLOCK) as spent:
-        model = train(recipe, open_source(args.dataroot, args.version, scenes), folder, resume=resume, init=init,
-                      init_parts=parts if init else None, progress=False)
+        if grid.untrained(variant):
+            assert init is not None
+            network, config = build_network(recipe.model.network).eval(), recipe.model
+            take_weights(network, *load_checkpoint(init), init, parts)
+        else:
+            model = train(recipe, open_source(args.dataroot, args.version, scenes), folder, resume=resume, init=init,
+                          init_parts=parts if init else None, progress=False)
+            network, config = load_checkpoint(model)
     print(f"trained: {spent['wall_seconds']:.0f} s, {spent['cpu_seconds']:.0f} s of the processor", flush=True)
-    network, config = load_checkpoint(model)
     validation = open_source(args.val_dataroot, args.val_version)
     sensors = validation.sensors()
     runs = answer_states(validation, Perceiver(TorchBackend(network, config)), validation.scenes(),
@@ -205,7 +219,8 @@ def _run(args: argparse.Namespace) -> int:
     for name in variants:
         if name not in grid.sets:
             raise UserError(f"--variants {name}: not in {args.grid}; expected some of {', '.join(grid.sets)}")
-    cells = [(variant, int(seed)) for seed in split_names(args.seeds) for variant in variants]
+    seeds = [int(seed) for seed in split_names(args.seeds)]
+    cells = [(variant, seed) for seed in seeds for variant in variants if seed == seeds[0] or not grid.untrained(variant)]
     waiting = [(variant, seed) for variant, seed in cells if not (args.out / variant / str(seed) / RESULT).is_file()]
     print(f"{len(cells)} cells, {len(cells) - len(waiting)} of them finished before", flush=True)
     failed = False

@@ -24,18 +24,20 @@ class Row:
         name: as in the grid.
         title: for people.
         control: the one state that it is a control for, or None for a variant of the ladder.
+        untrained: it is what the others start from, and no step of the ladder.
     """
 
     name: str
     title: str
     control: str | None = None
+    untrained: bool = False
 
 
 def ablation_report(rows: Sequence[Row], results: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: mAP by variant and state, then differences between variants, seed by seed.
 
     Args:
-        rows: in order; the first one is the baseline that the others are compared with.
+        rows: in order; the first one of the ladder is the baseline that the others are compared with.
         results: of single cells, as `tools/ablation.py` writes them: `variant`, `seed`, `budget`, `cpu_seconds` and per state its scores.
 
     Raises:
@@ -65,14 +67,15 @@ def ablation_report(rows: Sequence[Row], results: Sequence[Mapping[str, Any]]) -
 def _about(result: Mapping[str, Any]) -> str:
     budget = result["budget"]
     train, start = budget["train"], f"{', '.join(budget['init_parts'])} of `{budget['init']}`, the rest" if budget["init"] else "all"
+    slower = f", {train['lr'] * train['lr_inherited']:g} for what is not fresh" if budget["init"] and train.get("lr_inherited", 1.0) != 1.0 else ""
     return (f"Every network: {train['epochs']} epochs over {budget['train_scenes']} scenes in batches of {train['batch_size']}, peak learning rate"
-            f" {train['lr']:g}; {start} fresh. Scored on {budget['val_keyframes']} keyframes. A seed changes fresh weights, order, augmentation"
-            " and which sensors are withheld.")
+            f" {train['lr']:g}{slower}; {start} fresh. Scored on {budget['val_keyframes']} keyframes. A seed changes fresh weights, order,"
+            " augmentation and which sensors are withheld.")
 
 
 def _differences(rows: Sequence[Row], by_variant: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[list[str]]:
     """Each step of the ladder against the one before, its end against its start, and against the controls in their states."""
-    ladder = [row for row in rows if row.control is None]
+    ladder = [row for row in rows if row.control is None and not row.untrained]
     pairs = [(after, before, tuple(STATES)) for before, after in pairwise(ladder)]
     pairs += [(row, ladder[0], tuple(STATES)) for row in ladder[2:]]
     pairs += [(row, control, (control.control,)) for control in rows if control.control for row in ladder]

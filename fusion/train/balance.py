@@ -1,4 +1,8 @@
-"""Adaptive gradient modulation: the modality that runs ahead learns slower, the one that lags learns faster (arXiv 2308.07686)."""
+"""Adaptive gradient modulation: the modality that runs ahead learns slower, the one that lags learns faster (arXiv 2308.07686).
+
+Published for plain gradient descent, where a factor on an encoder's gradient is a factor on its step. Adam takes a gradient's size out
+again, so here the factor is on the step.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,26 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim import Optimizer
 
 from fusion.errors import UserError
 from fusion.losses.contribution import contributions
 from fusion.network import BevDuetNet
 from fusion.train.config import BalanceConfig
 from fusion.train.dataset import TrainBatch
+from fusion.train.groups import scale_steps
 from fusion.types import GroundTruth, SensorBatch
-
-ENCODERS = {"camera": ("camera", "lift"), "lidar": ("lidar",)}
-"""Parts of the network whose gradients are a modality's own."""
 
 
 @dataclass(kw_only=True)
 class Modulation:
-    """Running means of how well each modality explains objects, and what follows for the gradients.
+    """Running means of how well each modality explains objects, and what follows for the steps.
 
     Attributes:
         measured: how many measurements went into the means.
         camera_nats, lidar_nats: running means of -log p of the mono-modal contributions.
-        scale: modality -> factor of its encoder's gradient.
+        scale: modality -> factor of its encoder's steps.
     """
 
     config: BalanceConfig
@@ -58,10 +61,10 @@ class Modulation:
 
 
 class BalanceCallback(L.Callback):
-    """Measures the contributions every so many steps and scales the gradients of both encoders in every step.
+    """Measures the contributions every so many steps and scales every step of both encoders.
 
     Measuring answers the samples that have both modalities three times in eval mode: it draws no random numbers and changes no statistics.
-    Gradients of auxiliary losses on an encoder are scaled along. Gradients must not be accumulated over several batches.
+    What auxiliary losses teach an encoder is scaled along.
     """
 
     def __init__(self, config: BalanceConfig) -> None:
@@ -84,11 +87,11 @@ class BalanceCallback(L.Callback):
         if count:
             self.modulation.update(camera / count, lidar / count)
             pl_module.log_dict({"nats_camera": camera / count, "nats_lidar": lidar / count,
-                                **{f"gradient_scale_{name}": value for name, value in self.modulation.scale.items()}})
+                                **{f"step_scale_{name}": value for name, value in self.modulation.scale.items()}})
 
-    def on_after_backward(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Trainer hook; runs before gradients are clipped."""
-        scale_gradients(_network(pl_module), self.modulation.scale)
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
+        """Trainer hook."""
+        scale_steps(optimizer, self.modulation.scale)
 
     def state_dict(self) -> dict[str, Any]:
         """For the trainer's checkpoint."""
@@ -118,16 +121,6 @@ def measure(network: BevDuetNet, sensors: SensorBatch, truths: Sequence[GroundTr
             module.training = mode
     parts = contributions(heatmaps[0], heatmaps[1], heatmaps[2], chosen, network.config.bev_grid)
     return torch.stack([parts.camera_nats.double().sum(), parts.lidar_nats.double().sum(), parts.labels.new_tensor(len(parts)).double()])
-
-
-def scale_gradients(network: nn.Module, scale: dict[str, float]) -> None:
-    """Multiply the gradients of each modality's encoder by its factor, in place."""
-    for modality, names in ENCODERS.items():
-        for part in (getattr(network, name, None) for name in names):
-            if isinstance(part, nn.Module) and scale[modality] != 1.0:
-                for parameter in part.parameters():
-                    if parameter.grad is not None:
-                        parameter.grad.mul_(scale[modality])
 
 
 def _network(module: L.LightningModule) -> BevDuetNet:

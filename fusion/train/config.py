@@ -171,7 +171,7 @@ class BalanceConfig:
     """Adaptive gradient modulation; see `fusion/train/balance.py`.
 
     Attributes:
-        alpha: how sharply gradients answer: an encoder's gradient is scaled by `exp(alpha * (usual lead - present lead))`, leads in nats of
+        alpha: how sharply steps answer: an encoder's step is scaled by `exp(alpha * (usual lead - present lead))`, leads in nats of
             -log p of the modality's contribution.
         reference: the usual lead: "running" is the mean of all measurements so far, as published; "equal" is none, which slows whichever
             modality is ahead until both explain objects equally well.
@@ -197,6 +197,7 @@ class TrainConfig:
         epochs: passes over the (balanced) samples.
         batch_size: samples per step and device.
         lr: peak learning rate of AdamW.
+        lr_inherited: factor of it for parts taken from another network (--init-parts), which have less to learn than the fresh ones beside.
         weight_decay: AdamW's decay of matrices and kernels (biases and norms are not decayed).
         schedule: "one_cycle" warms up from a tenth of `lr` and anneals to nearly zero; "cosine" only anneals after the warm-up.
         warmup: fraction of all steps spent warming up.
@@ -213,12 +214,13 @@ class TrainConfig:
         log_every: steps between two lines of the log.
         augment: random changes of samples.
         dropout: how often sensors are withheld.
-        balance: gradients of the camera and the LiDAR encoder scaled against each other; None leaves them.
+        balance: steps of the camera and the LiDAR encoder scaled against each other; None leaves them.
     """
 
     epochs: int = 20
     batch_size: int = 4
     lr: float = 1e-3
+    lr_inherited: float = 1.0
     weight_decay: float = 0.01
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"
     warmup: float = 0.3
@@ -243,5 +245,7 @@ class TrainConfig:
         if self.lr <= 0 or self.clip_norm <= 0 or self.weight_decay < 0 or self.workers < 0:
             raise ValueError(f"lr, clip_norm: expected > 0 and weight_decay, workers: >= 0, got {self.lr}, {self.clip_norm}, "
                              f"{self.weight_decay}, {self.workers}")
+        if self.lr_inherited < 0:
+            raise ValueError(f"lr_inherited: expected a factor >= 0, got {self.lr_inherited}")
         if not 0 <= self.ema_decay < 1 or not 0 <= self.warmup < 1:
             raise ValueError(f"ema_decay, warmup: expected in [0, 1), got {self.ema_decay}, {self.warmup}")

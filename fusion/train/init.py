@@ -13,7 +13,7 @@ from fusion.model import ModelConfig
 from fusion.network import BevDuetNet
 
 
-def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, path: Path, parts: Sequence[str] | None) -> None:
+def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, path: Path, parts: Sequence[str] | None) -> frozenset[str]:
     """Start `network` from the weights of `source`.
 
     Args:
@@ -21,6 +21,9 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
         source, config: of the checkpoint at `path`.
         parts: names of the network's parts to take, dotted where they are parts of parts; `MINE=THEIRS` where the source calls it otherwise.
             None takes all of a network that is the same.
+
+    Returns:
+        Names of the parameters that were taken, where others are left fresh beside them; none where all were.
 
     Raises:
         UserError: another network, an unknown part, or a part whose weights differ in shape.
@@ -31,7 +34,8 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
             raise UserError(f"--init {path}: weights of another network than the config's; train with the config saved beside them,"
                             f" {path.with_suffix('.yaml')}, take only the parts that are alike (--init-parts), or leave --init away")
         network.load_state_dict(source.state_dict())
-        return
+        return frozenset()
+    taken: set[str] = set()
     for part in parts:
         own, _, other = part.partition("=")
         mine, theirs = _part(network, own), _part(source, other or own)
@@ -44,6 +48,8 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
             raise UserError(f"--init-parts {part}: differs in {len(differ)} weights between the config's network and {path}"
                             f" ({', '.join(differ[:4])}{', ...' if len(differ) > 4 else ''}); leave it away to start it fresh")
         mine.load_state_dict(have)
+        taken.update(f"{own}.{name}" for name, _ in mine.named_parameters())
+    return frozenset(taken)
 
 
 def _part(network: nn.Module, name: str) -> nn.Module | None:

@@ -8,12 +8,13 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fusion.network import build_network
 from fusion.train.config import TrainConfig
 from fusion.train.dataset import TrainBatch, TrainDataset, collate
+from fusion.train.groups import parameter_groups
 from fusion.train.recipe import Recipe
 from fusion.train.sampler import TrainSampler, balanced_counts
 
@@ -28,13 +29,6 @@ def lr_factor(step: int, total: int, config: TrainConfig) -> float:
     return 1e-3 + (1 - 1e-3) * (0.5 + 0.5 * math.cos(math.pi * fall))
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Kernels and matrices with decay; biases, norms and other vectors without."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    return [{"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
-            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0}]
-
-
 class TrainModule(L.LightningModule):
     """Trains `network` on a `TrainDataset`."""
 
@@ -44,6 +38,15 @@ class TrainModule(L.LightningModule):
         torch.manual_seed(recipe.train.seed)
         self.network = build_network(recipe.model.network)
         self.network.load_pretrained()  # a resumed run then overwrites it
+        self.inherited: frozenset[str] = frozenset()  # names of parameters that came from another network, beside fresh ones
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What decides the optimiser's groups travels with its state."""
+        checkpoint["inherited"] = sorted(self.inherited)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Before the optimiser is made."""
+        self.inherited = frozenset(checkpoint.get("inherited", ()))
 
     def on_train_epoch_start(self) -> None:
         """Random layers draw by epoch and device, so that a resumed epoch draws what the uninterrupted one would."""
@@ -61,7 +64,9 @@ class TrainModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with the recipe's schedule, stepped at every step."""
         config = self.recipe.train
-        optimizer = torch.optim.AdamW(parameter_groups(self.network, config.weight_decay), lr=config.lr)
+        groups = parameter_groups(self.network, config.lr, config.weight_decay, inherited=self.inherited, lr_inherited=config.lr_inherited,
+                                  by_modality=config.balance is not None)
+        optimizer = torch.optim.AdamW(groups, lr=config.lr)
         total = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, total, config))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -100,7 +100,7 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     start = None if init is None else load_checkpoint(init)
     module = TrainModule(recipe, TrainDataset(source, recipe.model, config))
     if init is not None and start is not None:
-        take_weights(module.network, *start, init, init_parts)
+        module.inherited = take_weights(module.network, *start, init, init_parts)
     out.mkdir(parents=True, exist_ok=True)
     ema = EmaCallback(config.ema_decay) if config.ema_decay > 0 else None
     export = ExportCallback(out / MODEL_FILE, recipe, ema)

@@ -17,8 +17,9 @@ from fusion.errors import UserError
 from fusion.geometry.grid import BevGrid
 from fusion.losses.contribution import contributions, object_cells
 from fusion.network import BevDuetNet, build_network
-from fusion.train.balance import ENCODERS, Modulation, measure, scale_gradients
+from fusion.train.balance import Modulation, measure
 from fusion.train.config import BalanceConfig
+from fusion.train.groups import ENCODERS, parameter_groups, scale_steps
 from fusion.train.run import train
 from fusion.types import GroundTruth, SensorBatch
 
@@ -82,20 +83,25 @@ def net() -> BevDuetNet:
     return build_network(tiny_recipe().model.network)
 
 
-def test_gradients_are_scaled_in_each_encoder_and_nowhere_else() -> None:
-    network = net()
-    for number, parameter in enumerate(network.parameters()):
-        parameter.grad = torch.full_like(parameter, 1.0 + number % 7)
-    wanted = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
-    for name in wanted:
-        part = name.split(".")[0]
-        wanted[name] *= {"camera": 2.0, "lift": 2.0, "lidar": 0.25}.get(part, 1.0)
-    spared = next(iter(network.camera.parameters()))
-    spared.grad = None  # an encoder that took no part in a step
-    scale_gradients(network, {"camera": 2.0, "lidar": 0.25})
-    assert all(p is spared or torch.equal(p.grad, wanted[name]) for name, p in network.named_parameters())
-    assert spared.grad is None
-    assert {part for parts in ENCODERS.values() for part in parts} <= {name for name, _ in network.named_children()}
+def test_steps_are_scaled_in_each_encoder_and_nowhere_else() -> None:
+    """By weights, not by gradients: Adam takes a gradient's size out again."""
+    def stepped(scale: dict[str, float]) -> dict[str, torch.Tensor]:
+        network = net()
+        before = {name: p.detach().clone() for name, p in network.named_parameters()}
+        optimizer = torch.optim.AdamW(parameter_groups(network, 1e-2, 0.0, by_modality=True))
+        for number, parameter in enumerate(network.parameters()):
+            parameter.grad = torch.full_like(parameter, 1.0 + number % 7)
+        next(iter(network.camera.parameters())).grad = None  # an encoder that took no part in a step
+        scale_steps(optimizer, scale)
+        optimizer.step()
+        return {name: p.detach() - before[name] for name, p in network.named_parameters()}
+
+    usual, scaled = stepped({"camera": 1.0, "lidar": 1.0}), stepped({"camera": 2.0, "lidar": 0.25})
+    factors = {"camera": 2.0, "lift": 2.0, "lidar": 0.25}
+    assert set(factors) == set(ENCODERS) and set(factors) <= {name.split(".")[0] for name in usual}
+    for name, step in usual.items():
+        torch.testing.assert_close(scaled[name], step * factors.get(name.split(".")[0], 1.0), atol=1e-6, rtol=1e-3)
+    assert sum(step.any() for step in usual.values()) == len(usual) - 1
 
 
 def test_measuring_changes_nothing_and_reads_samples_with_both() -> None:
@@ -142,9 +148,11 @@ DROPOUT = {"cameras": 0.0, "lidar": 0.0, "one_camera": 0.0}
 def test_a_factor_of_one_trains_as_without_the_callback(tmp_path: Path) -> None:
     for name, balance in (("plain", None), ("idle", {"alpha": 0.0, "every": 1})):
         train(tiny_recipe(epochs=2, dropout=DROPOUT, balance=balance), SyntheticSource(), tmp_path / name, progress=False)
-    assert losses(tmp_path / "plain") == losses(tmp_path / "idle") and len(losses(tmp_path / "plain")) == 4
+    assert len(losses(tmp_path / "plain")) == 4
+    plain, idle = ([float(loss) for loss in losses(tmp_path / name)] for name in ("plain", "idle"))
+    assert plain == pytest.approx(idle, rel=1e-4)  # the norm to clip to is added up in another order
     logged = [row for row in rows(tmp_path / "idle") if row.get("nats_camera")]
-    assert len(logged) == 4 and all(float(row["gradient_scale_lidar"]) == 1 and float(row["nats_lidar"]) > 0 for row in logged)
+    assert len(logged) == 4 and all(float(row["step_scale_lidar"]) == 1 and float(row["nats_lidar"]) > 0 for row in logged)
 
 
 def test_a_balanced_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -156,7 +164,9 @@ def test_a_balanced_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
     a, b = load_checkpoint(whole)[0].state_dict(), load_checkpoint(parts)[0].state_dict()
     assert all(torch.equal(a[name], b[name]) for name in a)
-    scales = {row["gradient_scale_camera"] for row in rows(tmp_path / "whole") if row.get("gradient_scale_camera")}
+    rates = [(row["lr-AdamW/pg1"], row["lr-AdamW/pg3"]) for row in rows(tmp_path / "whole") if row.get("lr-AdamW/pg3")]
+    assert len(set(rates)) > 1 and all(rest == camera for rest, camera in rates)  # the schedule's: not multiplied up from step to step
+    scales = {row["step_scale_camera"] for row in rows(tmp_path / "whole") if row.get("step_scale_camera")}
     assert len(scales) > 1
 
 

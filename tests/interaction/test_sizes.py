@@ -7,7 +7,7 @@ import torch
 
 from fusion.network import build_network
 from fusion.network_config import NetworkConfig
-from fusion.train.module import parameter_groups
+from fusion.train.groups import parameter_groups
 from fusion.train.recipe import load_recipe
 from fusion.types import GroundTruth, SensorBatch
 
@@ -25,7 +25,7 @@ def shipped(name: str, *sets: str) -> NetworkConfig:
 def test_a_step_reaches_every_weight(name: str) -> None:
     torch.manual_seed(0)
     network = build_network(shipped(name, *TINY[name])).train()
-    optimizer = torch.optim.AdamW(parameter_groups(network, 0.01), lr=1e-3)
+    optimizer = torch.optim.AdamW(parameter_groups(network, 1e-3, 0.01))
     batch, truths = SensorBatch.example(batch=2, cameras=2, points=3000, size_hw=(64, 96)), [GroundTruth.example() for _ in range(2)]
     losses = network.loss(batch, truths)
     torch.stack(list(losses.values())).sum().backward()

@@ -27,6 +27,7 @@ from fusion.network import build_network
 from fusion.train.init import take_weights
 from fusion.train.recipe import load_recipe
 from fusion.train.run import train
+from fusion.types import SensorBatch
 
 REPO = Path(__file__).resolve().parents[2]
 GRID = REPO / "configs" / "ablation" / "interaction.yaml"
@@ -45,16 +46,25 @@ def test_variants_build_start_alike_and_differ_by_what_they_name(tool: ModuleTyp
     grid = tool.load_grid(GRID)
     nano, nano_config = load_checkpoint(resolve_model(grid.init))
     recipes = {row.name: load_recipe(grid.base, grid.sets[row.name]) for row in grid.rows}
+    fresh = []
     for name, recipe in recipes.items():
         network = build_network(recipe.model.network)
-        parts = [part for part in grid.init_parts if getattr(network, part) is not None]
-        take_weights(network, nano, nano_config, resolve_model(grid.init), [*parts, *grid.init_also[name]])
-        if recipe.model.network.camera is not None and recipe.model.network.lidar is not None:
-            mixed = [module for part, module in network.fuser.named_modules() if part.endswith("mix")]
-            torch.testing.assert_close(mixed[0].state_dict(), nano.fuser.mix.state_dict())  # joins of all variants start from nano's
-    ladder = [to_mapping(recipes[row.name].model.network) for row in grid.rows if row.control is None]
+        take_weights(network, nano, nano_config, resolve_model(grid.init), [*grid.init_parts, *grid.init_also[name]])
+        mixed = [module for part, module in network.fuser.named_modules() if part.endswith("mix")]
+        torch.testing.assert_close(mixed[0].state_dict(), nano.fuser.mix.state_dict())  # joins of all variants start from nano's
+        if name == "query":
+            continue
+        fresh.append(network.eval())
+    batch = SensorBatch.example(cameras=2, points=500, size_hw=(128, 352))
+    with torch.no_grad():  # parts add nothing before they have learnt
+        answers = [network(batch).heatmap for network in fresh]
+    assert len(answers) == 7 and all(torch.allclose(answer, answers[0], atol=1e-5) for answer in answers)
+    assert [row.name for row in grid.rows if row.untrained] == ["start"]
+    ladder = [to_mapping(recipes[row.name].model.network) for row in grid.rows if row.control is None and not row.untrained]
     differ = [{key for key in after if after[key] != before[key]} for before, after in pairwise(ladder)]
-    assert differ == [{"fuser"}, {"fuser"}, {"fuser"}, {"head"}]
+    assert differ == [{"fuser"}, {"fuser"}, {"fuser"}, {"head", "query_loss"}]
+    one_loss = [ladder[-1]["query_loss"][key] == ladder[0]["loss"][key] for key in ("class_balance", "direction")]
+    assert all(one_loss)
     parts = [{name for name, part in network["fuser"].items() if isinstance(part, dict) and name != "join"} for network in ladder]
     intra, cross = {"image_self", "bev_self"}, {"image_to_bev", "bev_to_image"}
     assert parts == [set(), intra, intra | cross, intra | cross | {"polar"}, intra | cross | {"polar"}]
@@ -65,7 +75,8 @@ def test_variants_build_start_alike_and_differ_by_what_they_name(tool: ModuleTyp
 
 @pytest.mark.parametrize(("text", "message"), [
     ("base: micro\nvariants: {a: {titel: x}}", "variants.a.titel: unknown key; expected some of"),
-    ("base: micro\nseeds: 3", "seeds: unknown key"), ("base: micro", "expected base and at least one of variants")])
+    ("base: micro\nvariants: {a: {untrained: true}}", "variants.a.untrained: expected init"), ("base: micro\nseeds: 3", "seeds: unknown key"),
+    ("base: micro", "expected base and at least one of variants")])
 def test_a_bad_grid_is_refused(tool: ModuleType, tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "grid.yaml").write_text(text)
     with pytest.raises(UserError, match=message):
@@ -125,6 +136,9 @@ def test_finished_cells_are_skipped_and_failures_are_told(tool: ModuleType, tmp_
     common = ("--grid", str(GRID), "--out", str(tmp_path), "--seeds", "0,1", "--dataroot", "x", "--val-dataroot", "y")
     assert command(tool, monkeypatch, *common, "--variants", "concat,intra") == 0
     assert started == [("concat", 0), ("concat", 1), ("intra", 1)]  # seed by seed
+    started.clear()
+    assert command(tool, monkeypatch, *common, "--variants", "start,intra") == 0
+    assert started == [("start", 0), ("intra", 1)]  # no seed changes what is not trained
     assert command(tool, monkeypatch, *common, "--variants", "cross") == 1
     assert command(tool, monkeypatch, *common, "--variants", "crosss") == 2
     assert "--variants crosss: not in" in capsys.readouterr().err
@@ -147,13 +161,16 @@ def cell(variant: str, seed: int, both: float, lidar: float, epochs: int = 2) ->
 
 
 def test_the_table_by_hand() -> None:
-    rows = (Row(name="a", title="plain"), Row(name="b", title="+ more"), Row(name="l", title="LiDAR alone", control="lidar_only"))
-    results = [cell("a", 0, 0.20, 0.10), cell("a", 1, 0.24, 0.10), cell("b", 0, 0.23, 0.12), cell("l", 0, 0.0, 0.11)]
+    rows = (Row(name="s", title="start", untrained=True), Row(name="a", title="plain"),
+            Row(name="b", title="+ more"), Row(name="l", title="LiDAR alone", control="lidar_only"))
+    results = [cell("s", 0, 0.18, 0.1), cell("a", 0, 0.20, 0.10), cell("a", 1, 0.24, 0.10), cell("b", 0, 0.23, 0.12), cell("l", 0, 0.0, 0.11)]
     assert "Every network: 2 epochs over 7 scenes in batches of 4, peak learning rate 0.002; camera, lift of `nano`, the rest fresh. Scored on 9" in (
         ablation_report(rows, results))
     lines = [[c.strip() for c in line.strip("|").split("|")] for line in ablation_report(rows, results).splitlines()]
     assert ["plain", "2", "0.220 ± 0.028", "0.100 ± 0.000", "0.010 ± 0.000", "0.220 ± 0.028", "0.220 ± 0.028", "1.5"] in lines
     assert ["+ more", "1", "0.230", "0.120", "0.010", "0.230", "0.230", "1.5"] in lines
+    assert ["start", "1", "0.180", "0.100", "0.010", "0.180", "0.180", "1.5"] in lines
+    assert not any("less start" in line[0] or line[0].startswith("start, less") for line in lines)
     assert ["+ more, less plain", "1", "+3.0", "+2.0", "+0.0", "+3.0", "+3.0"] in lines  # of the one seed that both have
     assert ["+ more, less LiDAR alone", "1", "", "+1.0", "", "", ""] in lines
     assert ["plain", "2", "0.440 ± 0.057", "0.200 ± 0.000", "0.020 ± 0.000", "0.440 ± 0.057", "0.440 ± 0.057"] in lines  # cars

@@ -87,6 +87,18 @@ def test_fine_tuning_takes_the_parts_that_are_named(tmp_path: Path) -> None:
         train(recipe, SyntheticSource(), tmp_path / "c", init_parts=["lidar"], progress=False)
 
 
+def test_parts_that_are_taken_may_learn_slower_and_still_do_after_a_resume(tmp_path: Path) -> None:
+    first = train(tiny_recipe(epochs=1, ema_decay=0.0), SyntheticSource(), tmp_path / "first", progress=False)
+    recipe = tiny_recipe(epochs=2, ema_decay=0.0, lr_inherited=0.0, weight_decay=0.0)
+    parts = {"init": first, "init_parts": ["lidar", "trunk"]}
+    train(recipe, SyntheticSource(), tmp_path / "tuned", stop_after_epochs=1, progress=False, **parts)  # type: ignore[arg-type]
+    tuned = train(recipe, SyntheticSource(), tmp_path / "tuned", resume=True, progress=False)
+    a, b = load_checkpoint(first)[0], load_checkpoint(tuned)[0]
+    for part, still in (("lidar", True), ("trunk", True), ("camera", False), ("head", False)):
+        pairs = zip(getattr(a, part).parameters(), getattr(b, part).parameters(), strict=True)
+        assert all(torch.equal(x, y) for x, y in pairs) == still, part
+
+
 def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="last.ckpt does not exist; start without --resume"):
         train(tiny_recipe(), SyntheticSource(), tmp_path, resume=True)
