@@ -18,17 +18,14 @@ from fusion.interaction.operations import (
     centres,
     coarsened,
     masked_softmax,
-    precise,
     resized,
     sample,
     silent,
     to_maps,
     to_tokens,
 )
+from fusion.interaction.pixel_depth import bin_position, depth_share, log_likelihood
 from fusion.types import SensorBatch
-
-UNLIKELY = 0.02
-"""Added to a likelihood in even shares before its logarithm: no pixel is ruled out by a guess of its depth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,33 +100,9 @@ def cell_views(rig: Rig, batch: SensorBatch, grid: BevGrid, config: ImageToBevCo
     depth_at = torch.unflatten(bin_position(depth_m, bin_edges_m).gather(1, camera), 2, levels)
     lidar, known = completed_depth_m(rig.lidar_depth_m, config.completion_levels)
     at = bin_position(lidar.flatten(2), bin_edges_m).view_as(lidar)
-    inside = known & (at >= 0) & (at < bin_edges_m.shape[-1] - 1)
+    low, high = bin_edges_m[..., 0, None, None], bin_edges_m[..., -1, None, None]
+    inside = known & (lidar >= low) & (lidar < high)
     return CellViews(coords=coords, ok=ok, depth_at=torch.where(ok, depth_at, 0.0), lidar_bin=torch.where(inside, at.floor().long(), -1))
-
-
-def bin_position(depth_m: Tensor, edges_m: Tensor) -> Tensor:
-    """`(B, N, P)` depths -> where they are among bins of `(B, N, bins + 1)` edges, linear within a bin; clamped to the bins' range."""
-    depth_m, edges_m = depth_m.contiguous().to(edges_m.dtype), edges_m.contiguous()
-    upper = torch.searchsorted(edges_m, depth_m, right=True).clamp(1, edges_m.shape[-1] - 1)
-    low, high = edges_m.gather(-1, upper - 1), edges_m.gather(-1, upper)
-    return upper - 1 + ((depth_m - low) / (high - low)).clamp(0, 1)
-
-
-def depth_share(logits: Tensor, lidar_bin: Tensor) -> Tensor:
-    """`(B, bins, h, N * w)` how likely a pixel lies in each depth bin: surely where the LiDAR says, else as `(B, N, bins, h, w)` logits say."""
-    share = logits.to(precise(logits.dtype)).softmax(2)
-    bins = torch.arange(logits.shape[2], device=logits.device)[:, None, None]
-    measured = lidar_bin[:, :, None]
-    return side_by_side(torch.where(measured >= 0, (measured == bins).to(share), share))
-
-
-def between_bins(likely: Tensor, at: Tensor) -> Tensor:
-    """`(B, bins, ...)` probabilities at `(B, ...)` positions, linear between the bins' centres, in units of an even share."""
-    bins = likely.shape[1]
-    centre = (at[:, None] - 0.5).clamp(0, bins - 1)
-    lower = centre.floor().clamp(max=bins - 2)
-    index, far = lower.long(), (centre - lower).to(likely.dtype)
-    return ((likely.gather(1, index) * (1 - far) + likely.gather(1, index + 1) * far) * bins)[:, 0]
 
 
 class ImageToBev(nn.Module):
@@ -200,5 +173,5 @@ class ImageToBev(nn.Module):
         logits: Tensor = (query / math.sqrt(sampled.shape[2]) * sampled).sum(2) + self.height_bias[:, :, None]
         if share is None or where.depth_at is None:
             return logits
-        likely = between_bins(sample(share, where.coords[:, view], "border"), where.depth_at[:, view])
-        return logits + self.depth_weight[:, None, None] * (likely + UNLIKELY).log()[:, None].to(logits.dtype)
+        likely = log_likelihood(share, where.coords[:, view], where.depth_at[:, view])
+        return logits + self.depth_weight[:, None, None] * likely[:, None].to(logits.dtype)
