@@ -23,6 +23,9 @@ from ros_nodes.placing import Instant, Placed
 
 R = TypeVar("R")
 
+LOOKS_UP = 0.9
+"""Share of a camera's optical axis that points up, from which on its frame must be a body's (x ahead, z up)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
@@ -101,17 +104,20 @@ class Assembler:
             if name in instant.readings:
                 placed = instant.readings[name]
                 job = jobs[name] = partial(self._camera, parameters, placed)
-                if self._pool is not None and (parameters.transport == "compressed" or _bends(placed.info)):
+                if self._pool is not None and (parameters.transport == "compressed" or (_bends(placed.info) and not parameters.rectified)):
                     jobs[name] = self._pool.submit(_measured, job, side).result
         found = {name: _attempt(job, name, rejected) for name, job in jobs.items()}
         return {name: found.get(name) for name in self._config.cameras}
 
     def _camera(self, parameters: CameraParameters, placed: Placed) -> CameraReading:
         ego_T_cam = _place_of(placed)
+        if ego_T_cam[2, 2] > LOOKS_UP:
+            raise _Uncalibrated(f"its frame looks straight up: expected an optical frame (z ahead, x right, y down; REP 103) in header.frame_id"
+                                f" or sensors.{parameters.name}.frame")
         if placed.info is None:
             raise _Uncalibrated(f"no CameraInfo on {parameters.info_topic} yet")
         try:
-            model = camera_model_from_info(placed.info)
+            model = camera_model_from_info(placed.info, rectified=parameters.rectified)
         except BadSensorData as error:
             raise _Uncalibrated(str(error)) from None
         factor = 1 if self._image_width is None else reduction((model.width, model.height), self._image_width)

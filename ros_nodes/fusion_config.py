@@ -12,19 +12,21 @@ from fusion.sensors.sync import SyncConfig
 
 @dataclass(frozen=True, kw_only=True)
 class SensorParameters:
-    """One sensor: the topic of its readings, and what to add to their stamps."""
+    """One sensor: the topic of its readings, what to add to their stamps, and its frame where its messages name a wrong one."""
 
     name: str
     topic: str
     time_offset_ns: int = 0
+    frame: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraParameters(SensorParameters):
-    """One camera: its images come in `transport`, its CameraInfo on `info_topic`."""
+    """One camera: its images come in `transport`, its CameraInfo on `info_topic`; `rectified` images have no distortion left in them."""
 
     info_topic: str
     transport: str
+    rectified: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ class FusionNodeConfig:
     max_age_ns: int
     takeover_ns: int
     missing_after_ns: int
+    frozen_after: int
     base_frame: str
     fixed_frame: str
     reduced_decoding: bool

@@ -28,6 +28,7 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
     "max_age_ms": (100.0, "readings taken longer than this before or after the reference are not used with it"),
     "takeover_ms": (300.0, "how long the reference may be silent before another sensor calls for answers"),
     "missing_after_ms": (500.0, "silence after which a sensor counts as missing and is not waited for"),
+    "frozen_after": (1, "repeats of the very same content that make a sensor frozen; 0: none does, as in a simulator without noise"),
     "base_frame": ("base_link", "the ego frame; detections are given in it"),
     "fixed_frame": ("odom", "the frame in which the ego moves; empty: sensors are taken as simultaneous"),
     "reliable": (False, "subscribe to sensors reliably instead of best effort"),
@@ -38,8 +39,8 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
 }
 """Name -> default and description. Beside these, `sensors.NAME.KEY` with the keys below."""
 
-CAMERA_KEYS = ("topic", "info_topic", "transport", "time_offset_ms")
-LIDAR_KEYS = ("topic", "time_offset_ms", "intensity_max", "near_m")
+CAMERA_KEYS = ("topic", "info_topic", "transport", "rectified", "time_offset_ms", "frame")
+LIDAR_KEYS = ("topic", "time_offset_ms", "frame", "intensity_max", "near_m")
 TRANSPORTS = ("raw", "compressed")
 
 _BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -79,11 +80,12 @@ def read_config(values: Mapping[str, Any], resolve: Callable[[str], str] = str) 
         deadline_ns=ns("deadline_ms", _value(top, "deadline_ms"), above=0.0), max_age_ns=ns("max_age_ms", _value(top, "max_age_ms"), above=0.0),
         takeover_ns=ns("takeover_ms", _value(top, "takeover_ms"), above=0.0),
         missing_after_ns=ns("missing_after_ms", _value(top, "missing_after_ms"), above=0.0),
+        frozen_after=_whole("frozen_after", _value(top, "frozen_after")),
         base_frame=_frame(top, "base_frame"), fixed_frame=_frame(top, "fixed_frame", empty=True),
         markers_min_score=number("markers_min_score", _value(top, "markers_min_score"), least=0.0, most=1.0),
         reliable=flag("reliable", _value(top, "reliable")), reduced_decoding=flag("reduced_decoding", _value(top, "reduced_decoding")),
         device=text("device", _value(top, "device")),
-        threads=_threads(_value(top, "threads")), backend=_backend(_value(top, "backend")), bf16=flag("bf16", _value(top, "bf16")),
+        threads=_whole("threads", _value(top, "threads")), backend=_backend(_value(top, "backend")), bf16=flag("bf16", _value(top, "bf16")),
     )
     if config.fixed_frame == config.base_frame:
         raise UserError(f"fixed_frame: {config.fixed_frame!r} is the base_frame too; give the frame in which the ego moves, or leave it empty")
@@ -123,17 +125,30 @@ def _camera(name: str, given: Mapping[str, Any], transport: str) -> CameraParame
     prefix = f"sensors.{name}."
     transport = choice(prefix + "transport", given.get(prefix + "transport", transport), TRANSPORTS)
     image = f"/sensors/{name.lower()}/image"
+    topic = _topic(prefix + "topic", given, image if transport == "raw" else f"{image}/compressed")
     return CameraParameters(
-        name=name, transport=transport, topic=_topic(prefix + "topic", given, image if transport == "raw" else f"{image}/compressed"),
-        info_topic=_topic(prefix + "info_topic", given, f"/sensors/{name.lower()}/camera_info"), time_offset_ns=_offset(prefix, given))
+        name=name, transport=transport, topic=topic, info_topic=_topic(prefix + "info_topic", given, info_topic_beside(topic)),
+        rectified=flag(prefix + "rectified", given.get(prefix + "rectified", False)), time_offset_ns=_offset(prefix, given),
+        frame=_sensor_frame(prefix, given))
+
+
+def info_topic_beside(topic: str) -> str:
+    """Where image_transport publishes the calibration of a camera: `camera_info` in the place of the image's last name."""
+    parent = topic.removesuffix("/compressed").rpartition("/")
+    return f"{parent[0]}{parent[1]}camera_info"
 
 
 def _lidar(name: str, given: Mapping[str, Any]) -> LidarParameters:
     prefix = f"sensors.{name}."
     return LidarParameters(
         name=name, topic=_topic(prefix + "topic", given, f"/sensors/{name.lower()}/points"), time_offset_ns=_offset(prefix, given),
+        frame=_sensor_frame(prefix, given),
         intensity_max=number(prefix + "intensity_max", given.get(prefix + "intensity_max", 255.0), above=0.0),
         near_m=number(prefix + "near_m", given.get(prefix + "near_m", 1.0), least=0.0))
+
+
+def _sensor_frame(prefix: str, given: Mapping[str, Any]) -> str:
+    return text(prefix + "frame", given.get(prefix + "frame", ""), empty=True).lstrip("/")
 
 
 def _offset(prefix: str, given: Mapping[str, Any]) -> int:
@@ -173,9 +188,9 @@ def _value(top: Mapping[str, Any], key: str) -> Any:
     return [] if value is None and isinstance(default, list) else value
 
 
-def _threads(value: Any) -> int:
+def _whole(key: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:
-        raise UserError(f"threads: expected a whole number from 0 to 1024, got {value!r}")
+        raise UserError(f"{key}: expected a whole number from 0 to 1024, got {value!r}")
     return value
 
 

@@ -76,9 +76,9 @@ class FusionPipeline:
                  *, on_answer: Callable[[Answer], None], on_error: Callable[[int, Exception], None],
                  right_of_way: AbstractContextManager[None] | None = None) -> None:
         self.config, self._perceiver, self._timer, self._tree, self._calibrations = config, perceiver, timer, tree, calibrations
-        self._frames = Frames(base=config.base_frame, fixed=config.fixed_frame)
+        self._frames = Frames(base=config.base_frame, fixed=config.fixed_frame, sensors={name: config.sensor(name).frame for name in config.sensors})
         self._collector: Collector[Reading] = Collector(config.sync())
-        self._health = HealthMonitor(config.sensors, missing_after_ns=config.missing_after_ns)
+        self._health = HealthMonitor(config.sensors, missing_after_ns=config.missing_after_ns, frozen_after=config.frozen_after)
         self._pending: Bundle[Reading] | None = None
         self._num_sweeps = perceiver.config.num_sweeps
         self._sweeps: dict[str, deque[Reading]] = {name: deque(maxlen=self._num_sweeps + 2) for name in config.lidars}

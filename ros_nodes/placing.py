@@ -97,10 +97,11 @@ class Calibrations:
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """Names of the frames: the ego's, and the one it moves in ("" where its motion is not wanted)."""
+    """Names of the frames: the ego's, the one it moves in ("" where its motion is not wanted), and sensors' that their messages do not name."""
 
     base: str
     fixed: str = ""
+    sensors: Mapping[str, str] = field(default_factory=dict)
 
 
 def place(bundle: Bundle[Reading], sweeps: Iterable[Reading], tree: TransformTree, calibrations: Calibrations, frames: Frames,
@@ -130,10 +131,11 @@ def place(bundle: Bundle[Reading], sweeps: Iterable[Reading], tree: TransformTre
 
     def placed(reading: Reading) -> tuple[Placed, str]:
         header = reading.message.header
-        if not header.frame_id:
-            ego_T_sensor, why = None, "the message names no frame; set header.frame_id in the driver"
+        frame = frames.sensors.get(reading.name) or header.frame_id
+        if not frame:
+            ego_T_sensor, why = None, f"the message names no frame; set header.frame_id in the driver, or sensors.{reading.name}.frame"
         else:
-            ego_T_sensor, why = look(frames.base, header.frame_id, reading.stamp_ns)
+            ego_T_sensor, why = look(frames.base, frame, reading.stamp_ns)
         pose, motion = look(frames.fixed, frames.base, reading.stamp_ns) if frames.fixed else (None, "")
         info = calibrations.of(reading.name, stamp_ns(header.stamp))
         return Placed(reading=reading, ego_T_sensor=ego_T_sensor, why=why, global_T_ego=pose, info=info), motion

@@ -17,7 +17,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
 PATIENCE_S = 0.01
-"""What has the right of way for longer is no short work: messages are taken beside it."""
+"""What has the right of way for longer is no short work, as decoding JPEGs: messages are taken beside it."""
 
 
 class RightOfWay:
@@ -25,18 +25,26 @@ class RightOfWay:
 
     def __init__(self) -> None:
         self._held = Lock()
+        self._holds = 0
+        self._outlasted = -1  # the hold that lasted longer than someone waited
 
     def __enter__(self) -> None:
         self._held.acquire()
+        self._holds += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._held.release()
 
     def give_way(self, at_most_s: float = PATIENCE_S) -> bool:
-        """Wait until nobody holds it; False where somebody still does after `at_most_s` seconds."""
+        """Wait until nobody holds it; False where somebody still does after `at_most_s` seconds, and from then on at once for that hold."""
+        hold = self._holds
+        if hold == self._outlasted and self._held.locked():
+            return False
         free = self._held.acquire(timeout=at_most_s)
         if free:
             self._held.release()
+        else:
+            self._outlasted = hold
         return free
 
 

@@ -13,7 +13,7 @@ from fusion.tracking import TRACKING_CLASSES, TrackerConfig
 from ros_nodes.parameter_checks import ns, number, suggest, text, texts
 
 PARAMETERS: Mapping[str, tuple[Any, str]] = {
-    "detections_topic": ("/fusion_node/detections", "vision_msgs/Detection3DArray to follow"),
+    "detections_topic": ("fusion_node/detections", "vision_msgs/Detection3DArray to follow"),
     "fixed_frame": ("odom", "the frame in which the ego moves and tracks are given; empty: the ego stands still, tracks stay in its frame"),
     "tf_wait_ms": (300.0, "how long detections wait for the transform of their stamp; then they are dropped, and counted"),
     "method": ("kalman", "kalman or greedy"),

@@ -69,7 +69,7 @@ class HealthMonitor:
     Args:
         names: all sensors.
         missing_after_ns: silence that makes a sensor missing (longer for one that is slow by nature: 2.5 of its periods).
-        frozen_after: readings with the same content, each with a new stamp, that make a sensor frozen, not counting the first.
+        frozen_after: readings with the same content, each with a new stamp, that make a sensor frozen, not counting the first; 0: none does.
         late_after: bundles in a row without a sensor that gives readings that make it late.
     """
 
@@ -164,7 +164,7 @@ class HealthMonitor:
         self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
 
     def _frozen(self, record: _Record) -> bool:
-        return record.repeats >= self._frozen_after
+        return 0 < self._frozen_after <= record.repeats
 
     def _report(self, name: str, record: _Record, now_ns: int) -> SensorReport:
         arrived_ns = self._cadences[name].arrived_ns

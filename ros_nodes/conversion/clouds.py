@@ -15,6 +15,9 @@ from ros_nodes.conversion.frames import header_msg, stamp_ns
 _DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # PointField.INT8 ... FLOAT64
 _FLOAT32 = 7
 _TIME_FIELDS = ("t", "time", "timestamp", "offset_time")
+MAX_AGE_S = 1.0
+"""Longest time between a point and its cloud's stamp; a sweep takes a tenth of it."""
+
 _INTENSITY_FIELDS = ("intensity", "i", "reflectivity")
 CLOUD_FIELDS = ("x", "y", "z", "intensity", "ring")
 """Fields of the clouds that are written here, all float32, in this order: the columns of nuScenes' files."""
@@ -58,7 +61,8 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
 
     Returns:
         `(P, 5)` float32, columns `POINT_FIELDS`; rows whose position is not finite are left out. `age_s` counts back from the header's
-        stamp: negative for points measured after it, as with drivers that stamp the start of a sweep; 0 without times.
+        stamp: negative for points measured after it, as with drivers that stamp the start of a sweep; 0 without times, and where they are
+        of another clock than the stamp (more than `MAX_AGE_S` away from it), which says nothing of when a point was measured.
 
     Raises:
         BadSensorData: damaged data, or no x, y, z.
@@ -85,16 +89,19 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
 
 
 def _age_s(times: np.ndarray, cloud_stamp_ns: int) -> np.ndarray:
-    """`(P,)` float64 seconds from each point to the cloud's stamp; 0 where the time is not finite."""
-    if times.dtype.kind in "iu":
-        return -1e-9 * times.astype(np.float64)
+    """`(P,)` float64 seconds from each point to the cloud's stamp; 0 where the time is not finite, and throughout where it is of another clock."""
     seconds = times.astype(np.float64)
     latest = float(np.max(seconds, initial=0.0, where=np.isfinite(seconds)))
-    if latest > 1e15:
+    if times.dtype.kind in "iu":
+        seconds = 1e-9 * seconds
+    elif latest > 1e15:
         seconds = 1e-9 * (seconds - cloud_stamp_ns)
     elif latest > 1e6:
         seconds = seconds - 1e-9 * cloud_stamp_ns
-    return np.where(np.isfinite(seconds), -seconds, 0.0)
+    finite = np.isfinite(seconds)
+    if np.abs(seconds[finite]).max(initial=0.0) > MAX_AGE_S:
+        return np.zeros_like(seconds)
+    return np.where(finite, -seconds, 0.0)
 
 
 def cloud_msg(make: Make, points: np.ndarray, *, stamp_ns: int, frame_id: str, fields: Sequence[str] = CLOUD_FIELDS) -> Any:

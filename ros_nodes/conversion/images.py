@@ -84,16 +84,20 @@ def image_from_compressed_msg(message: Any, reduction: int = 1) -> np.ndarray:
     return image
 
 
-def camera_model_from_info(message: Any) -> CameraModel:
+def camera_model_from_info(message: Any, *, rectified: bool = False) -> CameraModel:
     """Calibration of a `sensor_msgs/CameraInfo` for the image as it is published: region of interest and binning are applied.
+
+    Args:
+        rectified: the image is a pinhole's already, as `image_proc` makes it: that of the projection matrix `p`.
 
     Raises:
         BadSensorData: an uncalibrated camera (zero focal length), no size, or what `CameraModel` refuses.
     """
     width, height = int(message.width), int(message.height)
-    intrinsics = np.array(message.k, np.float64).reshape(3, 3)
+    intrinsics = np.array(message.p, np.float64).reshape(3, 4)[:, :3].copy() if rectified else np.array(message.k, np.float64).reshape(3, 3)
     if not np.isfinite(intrinsics).all() or intrinsics[0, 0] <= 0 or intrinsics[1, 1] <= 0:
-        raise BadSensorData(f"camera_info: k is {intrinsics.reshape(-1).tolist()}; expected positive focal lengths (is the camera calibrated?)")
+        raise BadSensorData(f"camera_info: {'p' if rectified else 'k'} is {intrinsics.reshape(-1).tolist()}; expected positive focal lengths"
+                            " (is the camera calibrated?)")
     if message.roi.width and message.roi.height:
         width, height = int(message.roi.width), int(message.roi.height)
         intrinsics[:2, 2] -= [message.roi.x_offset, message.roi.y_offset]
@@ -102,7 +106,7 @@ def camera_model_from_info(message: Any) -> CameraModel:
         raise BadSensorData(f"camera_info: image size {width // across}x{height // down}; expected at least 1x1")
     name = str(message.distortion_model).lower()
     model = CameraModel(width=width, height=height, intrinsics=intrinsics, distortion_model=_MODEL_NAMES.get(name, name),
-                        distortion=np.array(message.d, np.float64))
+                        distortion=np.zeros(len(message.d)) if rectified else np.array(message.d, np.float64))
     return model.shrunk(across, down) if (across, down) != (1, 1) else model
 
 

@@ -103,6 +103,27 @@ def test_a_camera_that_cannot_be_used(message: Any, calibration: Any, state: Sen
     assert "FRONT: " in got.sensor_set.warnings[0]
 
 
+def test_a_camera_in_a_frame_of_its_body_is_not_believed_and_may_be_given_another() -> None:
+    frames = tree(T - 100 * MS, T + 100 * MS)
+    frames.insert("base_link", "front_link", 0, translation_m=(1, 0, 1.5), rotation_wxyz=(1, 0, 0, 0), static=True)
+    readings = reading("FRONT", image(T, frame="front_link"), T), reading("TOP", cloud(T), T)
+    got = assembled(placed(*readings, frames=frames))
+    assert got.rejected["FRONT"].state is SensorState.UNCALIBRATED and "looks straight up: expected an optical frame" in got.rejected["FRONT"].reason
+    told = assembled(placed(*readings, frames=frames, names=Frames(base="base_link", fixed="odom", sensors={"FRONT": "front"})))
+    assert not told.rejected and told.sensor_set.sensors_present == ("FRONT", "TOP")
+
+
+def test_a_rectified_image_is_left_as_it_is() -> None:
+    lens = info(distortion=np.array([-0.3, 0.1, 0, 0, 0]))
+    config = read_config(PARAMETERS | {"sensors.FRONT.rectified": True})
+    instant = placed(*both(), calibrations=calibrated(lens))
+    assert instant is not None
+    front = Assembler(config).assemble(instant).sensor_set.cameras["FRONT"]
+    assert front is not None and np.array_equal(front.image, picture())
+    bent = Assembler(read_config(PARAMETERS)).assemble(instant).sensor_set.cameras["FRONT"]
+    assert bent is not None and not np.array_equal(bent.image, picture())
+
+
 def test_a_camera_without_calibration_waits_for_it() -> None:
     calibrations = Calibrations()
     got = assembled(placed(*both(), calibrations=calibrations))

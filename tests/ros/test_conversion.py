@@ -136,6 +136,18 @@ def test_region_and_binning() -> None:
     np.testing.assert_allclose(model.intrinsics, [[50, 0, 50.0], [0, 40, 20.0], [0, 0, 1]])
 
 
+def test_a_rectified_image_is_the_pinhole_of_its_projection() -> None:
+    message = c.camera_info_msg(c.rosbags_make(STORE), np.diag([100.0, 100.0, 1.0]), (400, 200), stamp_ns=0, frame_id="",
+                                distortion=np.array([-0.3, 0.1, 0, 0, 0]))
+    message.p = np.array([[80.0, 0, 190, -9], [0, 82, 95, 0], [0, 0, 1, 0]]).reshape(-1)
+    model = c.camera_model_from_info(message, rectified=True)
+    np.testing.assert_array_equal(model.intrinsics, [[80, 0, 190], [0, 82, 95], [0, 0, 1]])
+    assert not model.distortion.any()
+    message.p = np.zeros(12)
+    with pytest.raises(BadSensorData, match="camera_info: p is"):
+        c.camera_model_from_info(message, rectified=True)
+
+
 @pytest.mark.parametrize("change", [{"k": np.zeros(9)}, {"distortion_model": "thin_prism"}, {"d": np.zeros(3)}, {"width": 0}])
 def test_wrong_calibration(change: dict[str, Any]) -> None:
     message = c.camera_info_msg(c.rosbags_make(STORE), np.diag([100.0, 100.0, 1.0]), (40, 20), stamp_ns=0, frame_id="")
@@ -201,6 +213,14 @@ def test_time_of_each_point(field: str, kind: str, value: float) -> None:
     """A point measured 30 ms after the header's stamp has age -0.03 s."""
     points = c.points_from_cloud(cloud([*XYZ, (field, kind, 12)], [(1, 2, 3, value)], step=20), intensity_max=1)
     assert points[0, 4] == pytest.approx(-0.03, abs=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "value"), [
+    ("f8", 1e-9 * NS - 8.4e8), ("f8", 1e-9 * NS + 3.0), ("f8", 9e5 + 1e6), ("f8", 1e16), ("u4", 4_200_000_000)])
+def test_times_of_another_clock_say_nothing(kind: str, value: float) -> None:
+    """A LiDAR that no clock has reached counts from its start or from the year 2000: no age of years, nor of seconds."""
+    points = c.points_from_cloud(cloud([*XYZ, ("timestamp", kind, 12)], [(1, 2, 3, value)] * 2, step=20), intensity_max=1)
+    assert points[:, 4].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("change", "words"), [

@@ -38,6 +38,16 @@ def test_values_given_are_taken() -> None:
     assert sync.sensors == ("FRONT", "BACK", "TOP") and sync.offsets_ns == {"FRONT": -12_500_000, "BACK": 0, "TOP": 0}
 
 
+def test_calibration_is_looked_for_beside_the_image() -> None:
+    config = read_config(TWO | {"sensors.FRONT.topic": "/front/image_raw", "sensors.FRONT.rectified": True, "sensors.FRONT.frame": "/eye",
+                                "sensors.BACK.transport": "compressed", "sensors.BACK.topic": "back/image_rect/compressed", "frozen_after": 0,
+                                "sensors.TOP.frame": "os_sensor"})
+    front, back = config.cameras["FRONT"], config.cameras["BACK"]
+    assert (front.info_topic, back.info_topic) == ("/front/camera_info", "back/camera_info")
+    assert (front.rectified, back.rectified, front.frame, config.lidars["TOP"].frame, config.frozen_after) == (True, False, "eye", "os_sensor", 0)
+    assert read_config(TWO | {"sensors.FRONT.topic": "image"}).cameras["FRONT"].info_topic == "camera_info"
+
+
 def test_a_rig_without_lidar_follows_its_first_camera() -> None:
     assert read_config({"cameras": ["FRONT"], "lidars": [""]}).reference_sensor == "FRONT"
     assert read_config({"cameras": [], "lidars": ["TOP"]}).sensors == ("TOP",)

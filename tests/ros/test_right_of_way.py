@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,20 @@ def test_gives_way_until_it_is_free() -> None:
     with way:
         assert not way.give_way(0.0)
     assert way.give_way(0.0)
+
+
+def test_long_work_is_waited_for_once() -> None:
+    way = RightOfWay()
+    for _ in range(2):  # each hold anew
+        with way:
+            begun = time.monotonic()
+            assert not any(way.give_way(0.05) for _ in range(100))
+            assert time.monotonic() - begun < 2.0  # a hundred waits would be five seconds
+        assert way.give_way(0.0)
+    with way:
+        begun = time.monotonic()
+        assert not way.give_way(0.05)
+        assert time.monotonic() - begun >= 0.05  # a new hold is waited for again
 
 
 def test_is_free_again_after_an_exception() -> None:

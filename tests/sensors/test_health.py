@@ -79,6 +79,12 @@ def test_without_fingerprints_nothing_is_frozen() -> None:
     assert all(monitor.received("LIDAR", now * MS, now * MS) for now in range(0, 500, 50))
 
 
+def test_a_world_that_stands_still_may_be_allowed() -> None:
+    monitor = HealthMonitor(["CAM"], frozen_after=0)
+    assert all(monitor.received("CAM", now * MS, now * MS, fingerprint=7) for now in range(0, 500, 50))
+    assert state(monitor, "CAM", 460)[0] is SensorState.OK
+
+
 @pytest.mark.parametrize("wrong", [INVALID, UNCALIBRATED, LATE])
 def test_a_rejection_holds_until_a_reading_is_used(wrong: SensorState) -> None:
     monitor = HealthMonitor(["CAM"])
