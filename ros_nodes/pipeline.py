@@ -98,9 +98,12 @@ class FusionPipeline:
         outcome = None
         if self._health.received(name, stamp, now_ns, fingerprint(message.data) if len(message.data) else None):
             reading = Reading(name=name, stamp_ns=stamp, arrived_ns=now_ns, arrived_s=arrived_s, message=message)
+            jumps = self._collector.jumps
             outcome = self._collector.offer(name, taken_ns, now_ns, reading)
-            if outcome is Offer.JUMP:
+            if self._collector.jumps > jumps:
                 self._after_jump(stamp)
+            elif outcome is Offer.JUMP and name in self._sweeps:  # its own clock alone: the others go on
+                self._sweeps[name].clear()
             if outcome in (Offer.TAKEN, Offer.JUMP) and self._num_sweeps and name in self._sweeps:
                 self._sweeps[name].append(reading)
         self.poll(now_ns)

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fusion.encoders.present import train_on_present
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
+from fusion.types.present import train_on_present
 
 
 @dataclass(frozen=True, kw_only=True)

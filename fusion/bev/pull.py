@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from fusion.bev.image_depth import DepthBins, reference_scale
 from fusion.bev.pull_kernel import project_cells
-from fusion.encoders.present import train_on_present
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
+from fusion.types.present import train_on_present
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fusion.encoders.pillarise import PILLAR_FEATURES, pillarise
-from fusion.encoders.present import train_on_present
 from fusion.encoders.resnet import conv_bn
 from fusion.geometry.grid import BevGrid
+from fusion.types.present import train_on_present
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fusion.encoders.present import train_on_present
 from fusion.encoders.resnet import conv_bn
 from fusion.errors import UserError
 from fusion.geometry.grid import BevGrid
+from fusion.types.present import train_on_present
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,10 +31,16 @@ class Collector(Generic[T]):
 
     Not thread-safe: one thread offers and asks. After each `offer`, and at `next_due_ns`, take what `due` has until it is None.
     Stamps of bundles strictly increase, except after a jump of time or `reset`.
+
+    Attributes:
+        config: what it was made with.
+        jumps: how often time jumped back for all: the caller's clock, or the sensor that opens bundles. One sensor that jumps alone is
+            told by `Offer.JUMP` and not counted here: the others and their time go on.
     """
 
     def __init__(self, config: SyncConfig) -> None:
         self.config = config
+        self.jumps = 0
         self._expected = set(config.sensors)
         self._cadences = Cadences(config.sensors, config.takeover_ns)
         self._shelves: dict[str, Shelf[T]] = {name: Shelf() for name in config.sensors}
@@ -151,6 +157,7 @@ class Collector(Generic[T]):
         jumped = self._now_ns is not None and now_ns < self._now_ns - CLOCK_STEP_NS
         if jumped:
             self.reset()
+            self.jumps += 1
         self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
         return jumped
 
@@ -164,6 +171,7 @@ class Collector(Generic[T]):
         if not everywhere:
             self._jumped.add(name)
             return
+        self.jumps += 1
         self._cadences.wake()
         self._jumped.clear()
         self._pending.clear()

@@ -62,7 +62,7 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
     Returns:
         `(P, 5)` float32, columns `POINT_FIELDS`; rows whose position is not finite are left out. `age_s` counts back from the header's
         stamp: negative for points measured after it, as with drivers that stamp the start of a sweep; 0 without times, and where they are
-        of another clock than the stamp (more than `MAX_AGE_S` away from it), which says nothing of when a point was measured.
+        more than `MAX_AGE_S` away from it, as of another clock: that says nothing of when a point was measured.
 
     Raises:
         BadSensorData: damaged data, or no x, y, z.
@@ -89,7 +89,7 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
 
 
 def _age_s(times: np.ndarray, cloud_stamp_ns: int) -> np.ndarray:
-    """`(P,)` float64 seconds from each point to the cloud's stamp; 0 where the time is not finite, and throughout where it is of another clock."""
+    """`(P,)` float64 seconds from each point to the cloud's stamp; 0 where the time is not finite or of another clock."""
     seconds = times.astype(np.float64)
     latest = float(np.max(seconds, initial=0.0, where=np.isfinite(seconds)))
     if times.dtype.kind in "iu":
@@ -98,10 +98,7 @@ def _age_s(times: np.ndarray, cloud_stamp_ns: int) -> np.ndarray:
         seconds = 1e-9 * (seconds - cloud_stamp_ns)
     elif latest > 1e6:
         seconds = seconds - 1e-9 * cloud_stamp_ns
-    finite = np.isfinite(seconds)
-    if np.abs(seconds[finite]).max(initial=0.0) > MAX_AGE_S:
-        return np.zeros_like(seconds)
-    return np.where(finite, -seconds, 0.0)
+    return np.where(np.abs(seconds) <= MAX_AGE_S, -seconds, 0.0)  # NaN is not
 
 
 def cloud_msg(make: Make, points: np.ndarray, *, stamp_ns: int, frame_id: str, fields: Sequence[str] = CLOUD_FIELDS) -> Any:

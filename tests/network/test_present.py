@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from fusion.bev.lift_splat import SplatConfig, SplatLift, splat_grid
 from fusion.bev.pull import PullConfig, PullLift, pull_grid
 from fusion.encoders.pillars import PillarConfig, PillarEncoder, prepare_pillars
-from fusion.encoders.present import train_on_present
 from fusion.geometry.grid import BevGrid
 from fusion.types import SensorBatch
+from fusion.types.present import train_on_present
 
 GRID = BevGrid(x_range_m=(-8, 8), y_range_m=(-8, 8), cell_m=1.0)
 SPLAT = SplatConfig(channels=4, depth_range_m=(1, 9))

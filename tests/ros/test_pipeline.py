@@ -19,6 +19,7 @@ from small_rig import MS, PARAMETERS, cloud, image, info, tree
 
 from fusion.sensors.health import SensorState
 from fusion.sensors.preprocess import InputConfig
+from fusion.sensors.sync import Offer
 from fusion.types import Detections, SensorSet
 from ros_nodes.parameters import read_config
 from ros_nodes.perception import LastStages
@@ -199,6 +200,19 @@ def test_a_jump_of_the_stamps_alone_is_one_too(rig: Rig) -> None:
         rig.pipeline.offer(name, message, 9100 * MS)
     rig.pipeline.poll(9160 * MS)
     assert rig.answer().detections.stamp_ns == 1000 * MS
+
+
+def test_a_camera_whose_stamps_jump_disturbs_no_one_else(rig: Rig) -> None:
+    for now in range(1000, 1600, 100):
+        rig.pose(now)
+        rig.camera(now)
+        rig.pipeline.offer("FRONT", image(now * MS // 1000, now + 1), now * MS)  # a driver that leaves every other stamp almost at zero
+        rig.lidar(now)
+        rig.pipeline.poll((now + 60) * MS)
+        answer = rig.answer()
+        assert answer.detections.stamp_ns == now * MS and "TOP" in answer.used and answer.motion == ""  # transforms are not forgotten
+    assert rig.pipeline.jumps == 0
+    assert rig.pipeline.counts()[1]["FRONT"][Offer.JUMP] >= 5
 
 
 def test_the_camera_takes_over_when_the_lidar_is_silent() -> None:
