@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -26,11 +27,11 @@ class TinyNode(LifecycleNode):
         if self.fails == "configure":
             self.get_logger().error("deadline_ms: expected above 0, got -1")
             return TransitionCallbackReturn.FAILURE
-        print("configured", flush=True)
+        print(f"configured at {time.monotonic_ns()}", flush=True)
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, _: object) -> TransitionCallbackReturn:
-        print("activated", flush=True)
+        print(f"activated at {time.monotonic_ns()}", flush=True)
         if self.fails == "die":
             self.create_timer(0.1, lambda: os._exit(3))
         if self.fails == "finish":
