@@ -11,6 +11,7 @@ from fusion.errors import BadSensorData, UserError
 from fusion.sensors.camera_model import CameraModel
 from ros_nodes.bag_reader import open_bag
 from ros_nodes.conversion import Transform, camera_model_from_info, stamp_ns, transform_from_msg
+from ros_nodes.parameters import info_topic_beside
 from ros_nodes.player_codec import Codec, stamp_of
 from ros_nodes.player_topics import CAMERA_INFO, CLOUD, COMPRESSED, HEADER, IMAGE, SAMPLE_TOPIC, SCENE_TOPIC, STRING, TF, sensor_of
 
@@ -120,9 +121,7 @@ def _sensors(path: Path, kinds: Mapping[str, str], topics: Mapping[str, str]) ->
         if kind not in READINGS:
             raise UserError(f"{path}: topic {topic} of {name}: {'is ' + kind if kind else 'not in the bag'}; expected an image or a point cloud "
                             f"(topics: {', '.join(sorted(kinds))})")
-        parts = topic.removesuffix("/compressed").split("/")
-        info = "" if kind == CLOUD else "/".join([*parts[:-1], "camera_info"])
-        sensors[name] = BagSensor(name=name, topic=topic, kind=kind, info_topic=info)
+        sensors[name] = BagSensor(name=name, topic=topic, kind=kind, info_topic="" if kind == CLOUD else info_topic_beside(topic))
     return sensors
 
 

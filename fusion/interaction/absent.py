@@ -75,7 +75,7 @@ class AbsentModality(nn.Module):
             lidar_ok: `(B,)` bool.
             seen: `(B, 1, X, Y)` float: a hidden camera map is compared where this is above 0, as cells that no camera sees hold no
                 measurement; everywhere when None.
-            hidden: `(B,)` bool each, what to hide on purpose of camera and LiDAR; drawn by `draw_hidden` when None.
+            hidden: `(B,)` bool each, what to hide on purpose of camera and LiDAR in training, as drawn by `draw_hidden`; nothing when None.
 
         Returns:
             Camera map, LiDAR map (zeros where there is neither a measurement nor a prediction), and the weighted reconstruction loss, a
@@ -86,7 +86,7 @@ class AbsentModality(nn.Module):
             return camera_bev, lidar_bev, None
         camera_visible, lidar_visible, hide_camera, hide_lidar = camera_ok, lidar_ok, None, None
         if self.training:
-            hide_camera, hide_lidar = self.draw_hidden(camera_ok, lidar_ok) if hidden is None else hidden
+            hide_camera, hide_lidar = (torch.zeros_like(camera_ok), torch.zeros_like(lidar_ok)) if hidden is None else hidden
             both = camera_ok & lidar_ok
             hide_camera, hide_lidar = hide_camera & both, hide_lidar & both & ~hide_camera  # a target is needed, and a source
             camera_visible, lidar_visible = camera_ok & ~hide_camera, lidar_ok & ~hide_lidar

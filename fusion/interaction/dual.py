@@ -154,8 +154,9 @@ class DualStreamFuser(nn.Module):
         camera_bev = self.enter_camera(_chosen(camera.ok, camera.bev))
         lidar_bev = torch.zeros_like(camera_bev) if lidar is None else self.enter_lidar(_chosen(lidar.ok, lidar.bev))
         lidar_ok = torch.zeros_like(camera.ok) if lidar is None else lidar.ok
-        teaches = self.training and self.absent is not None and self.absent.context is not None
-        hidden = self.absent.draw_hidden(camera.ok, lidar_ok) if teaches and self.absent is not None else None
+        hidden = None
+        if self.training and self.absent is not None and self.absent.context is not None:
+            hidden = self.absent.draw_hidden(camera.ok, lidar_ok)
         perspective, camera_bev, lidar_bev = self._exchanged(camera, camera_bev, lidar_bev, lidar_ok, where, hidden)
         exchanged = CameraStream(perspective=perspective, bev=camera_bev, seen=camera.seen, ok=camera.ok, depth_logits=camera.depth_logits)
         if lidar is None:
@@ -167,7 +168,6 @@ class DualStreamFuser(nn.Module):
             camera_ok, seen, lidar_ok = self.absent.presence(camera.ok, camera.seen, lidar_ok)
         joined = self.join(joined_camera, camera_ok, seen, joined_lidar, lidar_ok)
         return Interacted(bev=joined, camera=exchanged, lidar=LidarStream(bev=lidar_bev, ok=lidar.ok), reconstruction=reconstruction)
-
 
     def _exchanged(self, camera: CameraStream, camera_bev: Tensor, lidar_bev: Tensor, lidar_ok: Tensor, where: Meeting | None,
                    hidden: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -186,12 +186,11 @@ class DualStreamFuser(nn.Module):
         for layer in self.layers:
             perspective, bev = layer(perspective, bev, here, camera.depth_logits, where)
         assert perspective is not None
-        if hidden is not None:
-            perspective = torch.where(hidden[0].view(-1, 1, 1, 1, 1), camera.perspective, perspective)
-            lidar_bev = _chosen(hidden[1], lidar_bev)
-        else:
-            lidar_bev = torch.zeros_like(lidar_bev)
-        return perspective, torch.where(by_lidar, camera_bev, bev), torch.where(by_lidar, bev, lidar_bev)
+        camera_bev, exchanged = torch.where(by_lidar, camera_bev, bev), torch.where(by_lidar, bev, 0.0)
+        if hidden is None:
+            return perspective, camera_bev, exchanged
+        perspective = torch.where(hidden[0].view(-1, 1, 1, 1, 1), camera.perspective, perspective)
+        return perspective, camera_bev, torch.where(hidden[1][:, None, None, None], lidar_bev, exchanged)
 
 
 def _entry(own: int, channels: int) -> nn.Module:
