@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
     to_mcap.add_argument("--out", type=Path, required=True, help="the bag's folder, which must not exist")
     to_mcap.add_argument("--transport", choices=("compressed", "raw"), default="compressed",
                          help="compressed: the image files' own bytes; raw: pixels (default: %(default)s)")
-    to_mcap.add_argument("--no-sweeps", action="store_true", help="leave out the LiDAR sweeps between keyframes")
+    to_mcap.add_argument("--no-sweeps", action="store_true", help="leave out the images and clouds between keyframes")
     to_mcap.set_defaults(run=run_to_mcap)
     from_mcap = directions.add_parser("from-mcap", help="write a data root", description="Write a bag as a data set in nuScenes' format, without "
                                       "annotations. Needs the ego's pose on /tf.")

@@ -25,7 +25,7 @@ def write_bag(dataroot: Path, version: str, scenes: Sequence[str] | None, out: P
         scenes: names; None for all.
         out: the bag's folder; must not exist, and appears only when it is complete.
         transport: "compressed" stores the image files' own bytes; "raw" stores pixels.
-        sweeps: whether to include LiDAR sweeps between keyframes.
+        sweeps: whether to include the images and clouds between keyframes.
         warn: takes one line for each file that cannot be stored.
 
     Returns:

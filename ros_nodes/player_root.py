@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from fusion.data.nuscenes_index import NuScenesIndex, load_index
+from fusion.data.nuscenes_sweeps import CameraSweeps, read_camera_sweeps
 from fusion.data.source import choose_scenes
 
 MAX_LEAD_NS = 600_000_000
 """Sweeps up to this long before a scene's first keyframe are played too: they are what its cloud is made of."""
+
+SWEEPS = "sweeps"
+"""Folder of a data root with what was recorded between keyframes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,13 +67,14 @@ class Scene:
 class Recording:
     """Scenes of a data root, without any file opened but the tables'.
 
-    Cameras are there at keyframes; LiDAR sweeps between keyframes where their files are.
+    Between keyframes there are the sweeps whose files are there: nuScenes itself has clouds at 20 Hz and images at 12 Hz, the simulator
+    writes clouds alone, and a root without its `sweeps/` has keyframes only.
 
     Args:
         dataroot: folder with `samples/` and the tables' folder.
         version: the tables' folder, such as "v1.0-mini".
         scenes: names, in the order to play; None for all.
-        sweeps: whether to include LiDAR sweeps between keyframes.
+        sweeps: whether to include what was recorded between keyframes, of cameras and LiDAR.
 
     Raises:
         UserError: unreadable tables or an unknown scene.
@@ -86,6 +91,10 @@ class Recording:
         seen = (self._index.sample_reading[rows] >= 0).any(axis=0)
         self.sensors = {name: "lidar" if column == len(self._channels) - 1 else "camera"
                         for column, name in enumerate(self._channels) if seen[column]}
+        self._images: CameraSweeps | None = None
+        if sweeps and any((self._root / SWEEPS / name).is_dir() for name, kind in self.sensors.items() if kind == "camera"):
+            tokens = {self._index.sample_token[row].decode(): int(row) for row in np.flatnonzero(rows)}
+            self._images = read_camera_sweeps(self._root / version, tokens)
 
     def scenes(self) -> Iterator[Scene]:
         """The chosen scenes that have readings."""
@@ -94,7 +103,8 @@ class Recording:
             slots = self._index.sample_reading[rows]
             readings = [self._reading(int(slot), column) for row in slots for column, slot in enumerate(row) if slot >= 0]
             if self._sweeps:
-                readings += [self._reading(sweep, len(self._channels) - 1) for sweep in self._between(slots[:, -1])]
+                readings += [*(self._reading(sweep, len(self._channels) - 1) for sweep in self._between(slots[:, -1])),
+                             *self._images_between(rows, slots)]
             if readings:
                 samples = [(self._reference_ns(int(row)), self._index.sample_token[row].decode()) for row in rows]
                 yield Scene(name=name, readings=tuple(sorted(readings, key=lambda reading: reading.stamp_ns)), samples=tuple(sorted(samples)))
@@ -116,6 +126,22 @@ class Recording:
                     found.append(sweep)
                 sweep = int(index.reading_prev[sweep])
         return found
+
+    def _images_between(self, rows: np.ndarray, keyframes: np.ndarray) -> Iterator[Reading]:
+        """Camera images of a scene that are no keyframes, as far around them as its sweeps, and whose files are there."""
+        images, taken = self._images, keyframes[keyframes >= 0]
+        if images is None or not len(taken):
+            return
+        stamps_us = self._index.reading_stamp_us[taken]
+        near = (images.stamp_us >= stamps_us.min() - MAX_LEAD_NS // 1000) & (images.stamp_us <= stamps_us.max())
+        for number in np.flatnonzero(near & np.isin(images.sample, rows)).tolist():
+            path = self._root / images.file[number]
+            if images.camera[number] in self.sensors and path.exists():
+                height, width = (int(size) for size in images.hw[number])
+                rotation, translation = _pose(images.pose[number])
+                yield Reading(sensor=images.camera[number], stamp_ns=1000 * int(images.stamp_us[number]), path=path,
+                              mount=self._mounts[int(images.calibration[number])], rotation_wxyz=rotation, translation_m=translation,
+                              size_wh=(width, height))
 
     def _reading(self, reading: int, column: int) -> Reading:
         index = self._index

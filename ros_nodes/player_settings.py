@@ -20,7 +20,7 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
     "dataroot": ("", "folder of a data set in nuScenes' format, recorded or simulated"),
     "version": ("v1.0-mini", "folder of its tables"),
     "scenes": ("", "names of scenes, comma-separated or a list; empty: all"),
-    "sweeps": (True, "play the LiDAR sweeps between keyframes too, where their files are"),
+    "sweeps": (True, "play the images and clouds between keyframes too, at their own rates, where their files are"),
     "bag": ("", "folder of an MCAP bag, or an .mcap file, to play instead of a data set; its messages are sent as they were recorded"),
     "rate": (1.0, "2 plays twice as fast; the stamps stay"),
     "loop": (False, "play again and again; time jumps back at each start"),

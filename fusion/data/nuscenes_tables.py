@@ -69,7 +69,7 @@ def _seven(folder: Path, table: str, record: Record) -> list[float]:
     return numbers
 
 
-def _calibrations(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str], dict[str, np.ndarray]]:
+def read_calibrations(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str], dict[str, np.ndarray]]:
     """Calibration token -> (index, channel) for cameras and the LiDAR; the channels; the arrays."""
     sensors = {s["token"]: s for s in read_table(folder, "sensor")}
     found: dict[str, tuple[int, str]] = {}
@@ -104,7 +104,7 @@ def _calibrations(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str], 
 
 def _readings(folder: Path, row_of: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Keyframe readings of all channels, and every LiDAR sweep with its chain of predecessors."""
-    calibration, channels, arrays = _calibrations(folder)
+    calibration, channels, arrays = read_calibrations(folder)
     column = {name: i for i, name in enumerate(channels)}
     slots = np.full((len(row_of), len(channels)), -1, np.int32)
     position: dict[str, int] = {}  # LiDAR readings alone: no other chain is followed
@@ -141,13 +141,13 @@ def _readings(folder: Path, row_of: Mapping[str, int]) -> dict[str, np.ndarray]:
         "reading_file": np.array(files, dtype=bytes),
         "reading_calibration": np.array(calibrations, np.int32),
         "reading_stamp_us": np.array(stamps, np.int64),
-        "reading_pose": _ego_poses(folder, wanted, len(files)),
+        "reading_pose": read_ego_poses(folder, wanted, len(files)),
         "reading_prev": previous,
         "reading_hw": np.array(sizes, np.int32).reshape(-1, 2),
     }
 
 
-def _ego_poses(folder: Path, wanted: dict[str, list[int]], count: int) -> np.ndarray:
+def read_ego_poses(folder: Path, wanted: dict[str, list[int]], count: int) -> np.ndarray:
     """`(count, 7)` poses; `wanted` maps a pose to the rows it belongs to and is used up."""
     poses = np.zeros((count, 7))
     for record in read_table(folder, "ego_pose"):

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from tiny_drive import CAMERAS, KEYFRAMES, SWEEPS, VERSION, make_drive
+from tiny_drive import CAMERAS, IMAGE_SWEEPS, KEYFRAMES, SWEEPS, VERSION, make_drive
 
 from fusion.data import open_source as open_data
 from fusion.errors import UserError
@@ -81,6 +81,13 @@ def assert_same_drive(root: Path, version: str, back: Path, back_version: str) -
 def test_a_drive_comes_back_from_a_bag(drive: Path, bag: Path, tmp_path: Path) -> None:
     written = write_root(bag, tmp_path / "back", "v1.0-bag")
     assert written == {"CAM_BACK": 2 * KEYFRAMES, "CAM_FRONT": 2 * KEYFRAMES, "LIDAR_TOP": 2 * (KEYFRAMES + (KEYFRAMES - 1) * SWEEPS)}
+    assert_same_drive(drive, VERSION, tmp_path / "back", "v1.0-bag")
+
+
+def test_images_between_keyframes_come_back_too(tmp_path: Path) -> None:
+    drive = make_drive(tmp_path / "drive", image_sweeps=True)
+    write_bag(drive, VERSION, None, tmp_path / "bag")
+    assert write_root(tmp_path / "bag", tmp_path / "back", "v1.0-bag")["CAM_FRONT"] == 2 * (KEYFRAMES + (KEYFRAMES - 1) * IMAGE_SWEEPS)
     assert_same_drive(drive, VERSION, tmp_path / "back", "v1.0-bag")
 
 

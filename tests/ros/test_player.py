@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from tiny_drive import CAMERAS, KEYFRAMES, SIZE_WH, STARTS_US, SWEEPS, VERSION, make_drive
+from tiny_drive import CAMERAS, IMAGE_SWEEPS, KEYFRAMES, SIZE_WH, STARTS_US, SWEEPS, VERSION, make_drive
 
 from fusion.data import open_source as open_data
-from fusion.data.readers import remove_close
+from fusion.data.readers import read_image, remove_close
 from fusion.errors import UserError
 from fusion.geometry.transforms import pose
 from ros_nodes import conversion as c
@@ -142,6 +144,47 @@ def test_only_keyframes_and_files_that_are_missing_or_damaged(drive: Path) -> No
     count = Counter(event.topic for event in source(drive, scenes=["scene-one"], sweeps=False).events())
     assert count["/sensors/lidar_top/points"] == KEYFRAMES
     assert count["/sensors/cam_front/image/compressed"] == KEYFRAMES - 1  # the damaged one is sent: its reader shall refuse it
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_cameras_come_at_their_own_rate_where_their_sweeps_are(tmp_path: Path, transport: str) -> None:
+    """12 Hz beside the LiDAR's 10, with calibration, size and the ego's pose of their own stamps; keyframes alone where that is asked for."""
+    root = make_drive(tmp_path / "drive", image_sizes=False, image_sweeps=True)
+    topic = "/sensors/cam_front/image" + ("/compressed" if transport == "compressed" else "")
+    events = list(source(root, transport=transport, scenes=["scene-two"]).events())
+    images, step_us = [event for event in events if event.topic == topic], 500_000 // (IMAGE_SWEEPS + 1)
+    first_us, last_us = STARTS_US["scene-two"] + CAMERAS["CAM_FRONT"], STARTS_US["scene-two"] + CAMERAS["CAM_FRONT"] + 500_000 * (KEYFRAMES - 1)
+    stamps_us = [stamp_of(image.data) // 1000 for image in images]
+    assert len(stamps_us) == (KEYFRAMES - 1) * (IMAGE_SWEEPS + 1) + 1 and (stamps_us[0], stamps_us[-1]) == (first_us, last_us)
+    assert all(0 <= later - earlier - step_us <= 2 for earlier, later in pairwise(stamps_us))
+    assert [image.play_ns for image in images] == [1000 * (stamp - first_us) for stamp in stamps_us]
+    infos = [CODEC.decode(CAMERA_INFO, event.data) for event in events if event.topic == "/sensors/cam_front/camera_info"]
+    assert [c.stamp_ns(info.header.stamp) // 1000 for info in infos] == stamps_us
+    assert all(np.array_equal(c.camera_model_from_info(info).intrinsics[:, 2], [31.5, 15.5, 1]) and info.width == SIZE_WH[0] for info in infos)
+    stored = {int(path.name.split("__")[2].split(".")[0]): path for path in root.glob("s*/CAM_FRONT/scene-two*")}
+    read = c.image_from_msg if transport == "raw" else c.image_from_compressed_msg
+    for stamp, image in zip(stamps_us, images, strict=True):
+        np.testing.assert_array_equal(read(CODEC.decode(image.kind, image.data)), read_image(stored[stamp]))
+    poses = {t.stamp_ns: t.translation_m for event in events if event.topic == "/tf"
+             for t in map(c.transform_from_msg, CODEC.decode(TF, event.data).transforms)}
+    seconds = 1e-6 * (stamps_us[1] - STARTS_US["scene-two"])
+    assert poses[1000 * stamps_us[1]] == pytest.approx((600 + 10 * seconds, 1600 + seconds**2, 0.1))
+    assert Counter(event.topic for event in events)["/sensors/lidar_top/points"] == KEYFRAMES + (KEYFRAMES - 1) * SWEEPS
+    stored[stamps_us[1]].unlink()  # one that is missing is not there
+    again = Counter(event.topic for event in source(root, transport=transport, scenes=["scene-two"]).events())
+    assert again[topic] == len(images) - 1
+    assert Counter(event.topic for event in source(root, transport=transport, sweeps=False).events())[topic] == 2 * KEYFRAMES
+
+
+def test_broken_tables_of_sweeps_are_named(tmp_path: Path) -> None:
+    root = make_drive(tmp_path / "drive", image_sweeps=True)
+    Recording(root, VERSION)  # its index is cached, as for any command
+    table = root / VERSION / "sample_data.json"
+    stat, text = table.stat(), table.read_text()
+    table.write_text(text.replace('"is_key_frame"', '"is_key_fame_"'))
+    os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(UserError, match=r"sample_data\.json: a record of it.*'is_key_frame'; extract the metadata archive"):
+        Recording(root, VERSION)
 
 
 def test_loops_go_on_in_play_and_back_in_time(drive: Path) -> None:

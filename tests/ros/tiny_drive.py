@@ -18,11 +18,14 @@ CAMERAS = {"CAM_FRONT": -40_000, "CAM_BACK": -10_000}
 KEYFRAMES, SWEEPS = 3, 4
 """Per scene; sweeps between two keyframes, which are 0.5 s apart."""
 
+IMAGE_SWEEPS = 5
+"""Images of a camera between two keyframes where they are asked for: 12 Hz."""
+
 SIZE_WH = (64, 32)
 
 
-def make_drive(root: Path, *, scenes: tuple[str, ...] = SCENES, image_sizes: bool = True) -> Path:
-    """Write the data set; `image_sizes` False leaves the sizes of images out of the tables."""
+def make_drive(root: Path, *, scenes: tuple[str, ...] = SCENES, image_sizes: bool = True, image_sweeps: bool = False) -> Path:
+    """Write the data set; `image_sizes` False leaves the sizes of images out of the tables, `image_sweeps` adds those between keyframes."""
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in (
         "sample_annotation", "instance", "category", "attribute", "visibility", "sample", "sample_data", "ego_pose", "calibrated_sensor")}
     tables["scene"] = [{"token": name, "name": name, "log_token": name, "nbr_samples": KEYFRAMES, "description": "",
@@ -32,7 +35,7 @@ def make_drive(root: Path, *, scenes: tuple[str, ...] = SCENES, image_sizes: boo
     tables["log"] = [{"token": name, "logfile": name, "vehicle": "", "date_captured": "", "location": ""} for name in scenes]
     tables["map"] = [{"token": "map", "log_tokens": list(scenes), "category": "semantic_prior", "filename": "maps/map.png"}]
     for number, scene in enumerate(scenes):
-        _scene(root, tables, scene, number, image_sizes)
+        _scene(root, tables, scene, number, image_sizes, image_sweeps)
     (root / "maps").mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(root / "maps/map.png"), np.zeros((4, 4), np.uint8))
     folder = root / VERSION
@@ -42,7 +45,7 @@ def make_drive(root: Path, *, scenes: tuple[str, ...] = SCENES, image_sizes: boo
     return root
 
 
-def _scene(root: Path, tables: dict[str, list[dict[str, Any]]], scene: str, number: int, image_sizes: bool) -> None:
+def _scene(root: Path, tables: dict[str, list[dict[str, Any]]], scene: str, number: int, image_sizes: bool, image_sweeps: bool) -> None:
     for name, (rotation, translation, matrix) in {
         "CAM_FRONT": ([0.5, -0.5, 0.5, -0.5], [1.7, 0, 1.5 + number], [[80, 0, 31.5], [0, 80, 15.5], [0, 0, 1]]),
         "CAM_BACK": ([0.5, -0.5, -0.5, 0.5], [0, 0, 1.5], [[50, 0, 31.0], [0, 50, 15.0], [0, 0, 1]]),
@@ -62,6 +65,9 @@ def _scene(root: Path, tables: dict[str, list[dict[str, Any]]], scene: str, numb
                                      "next": f"{scene}-{keyframe + 1}" if keyframe < KEYFRAMES - 1 else ""})
             for camera, shift in CAMERAS.items():
                 _reading(root, tables, scene, camera, stamp + shift, sample, key=True, prev="", sizes=image_sizes)
+                for count in range(1, IMAGE_SWEEPS + 1) if image_sweeps and keyframe < KEYFRAMES - 1 else ():
+                    between = stamp + shift + count * 500_000 // (IMAGE_SWEEPS + 1)
+                    _reading(root, tables, scene, camera, between, sample + 1, key=False, prev="", sizes=image_sizes)
         last = _reading(root, tables, scene, "LIDAR_TOP", stamp, sample, key=key, prev=last)
 
 
