@@ -60,6 +60,7 @@ class _Record:
     fresh_ns: int | None = None  # arrival of the last reading with new content
     rejection: tuple[SensorState, str] | None = None
     left_out: int = 0  # bundles in a row
+    unplaced: int = 0  # new readings since the last that was in a bundle
     skew_ns: int | None = None
 
 
@@ -70,7 +71,8 @@ class HealthMonitor:
         names: all sensors.
         missing_after_ns: silence that makes a sensor missing (longer for one that is slow by nature: 2.5 of its periods).
         frozen_after: readings with the same content, each with a new stamp, that make a sensor frozen, not counting the first; 0: none does.
-        late_after: bundles in a row without a sensor that gives readings that make it late.
+        late_after: bundles in a row without a sensor that make it late, where as many readings of it came that no bundle had: one that
+            is slower than the bundles is in none between its readings, and well.
     """
 
     def __init__(self, names: Sequence[str], *, missing_after_ns: int = 500_000_000, frozen_after: int = 1, late_after: int = 2) -> None:
@@ -101,8 +103,9 @@ class HealthMonitor:
                 record.dropped += 1
                 return True
             if self._frozen(record) or self._cadences.silent(name, now_ns):
-                record.left_out = 0
+                record.left_out = record.unplaced = 0
             self._cadences.note(name, stamp_ns, now_ns)
+            record.unplaced += 1
             same = fingerprint is not None and fingerprint == record.fingerprint
             record.fingerprint = fingerprint
             record.repeats = record.repeats + 1 if same else 0
@@ -125,7 +128,13 @@ class HealthMonitor:
         """Note that an answer rests on a reading of this sensor."""
         with self._lock:
             record = self._record(name)
-            record.skew_ns, record.rejection, record.left_out = skew_ns, None, 0
+            record.skew_ns, record.rejection, record.left_out, record.unplaced = skew_ns, None, 0, 0
+
+    def included(self, name: str) -> None:
+        """Note that a bundle was closed with a reading of this sensor, whether or not it will be of use."""
+        with self._lock:
+            record = self._record(name)
+            record.left_out = record.unplaced = 0
 
     def left_out(self, name: str) -> None:
         """Note that a bundle was closed without this sensor (`Bundle.missing`)."""
@@ -178,7 +187,7 @@ class HealthMonitor:
             state, reason = SensorState.FROZEN, f"the same content in {record.repeats + 1} readings in a row"
         elif record.rejection is not None:
             state, reason = record.rejection
-        elif record.left_out >= self._late_after:
+        elif min(record.left_out, record.unplaced) >= self._late_after:
             state = SensorState.LATE
             reason = f"left out of the last {record.left_out} bundles: its readings come too late, or their stamps are too far off"
         return SensorReport(

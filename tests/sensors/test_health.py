@@ -115,6 +115,28 @@ def test_late_after_two_bundles_in_a_row_without_it() -> None:
     assert state(monitor, "CAM", 2001)[0] is OK  # back, and not left out since
 
 
+@pytest.mark.parametrize(("delay_ms", "states"), [(30, [OK]), (250, [OK, LATE])])
+def test_a_camera_slower_than_the_bundles_is_late_only_where_its_readings_are(delay_ms: int, states: list[SensorState]) -> None:
+    """2 Hz beside a LiDAR of 20 Hz, and used within 100 ms of its readings."""
+    monitor = HealthMonitor(["CAM", "LIDAR"])
+    collector: Collector[int] = Collector(SyncConfig(sensors=("CAM", "LIDAR"), reference="LIDAR"))
+    skews: set[int] = set()
+    seen: list[SensorState] = []
+    for ms in range(0, 6000, 10):
+        for name, period, delay in (("CAM", 500, delay_ms), ("LIDAR", 50, 0)):
+            taken = ms - delay
+            if taken >= 0 and taken % period == 0:
+                monitor.received(name, taken * MS, ms * MS, ms)
+                collector.offer(name, taken * MS, ms * MS, ms)
+        while (bundle := collector.due(ms * MS)) is not None:
+            for name in ("CAM", "LIDAR"):
+                (monitor.included if name in bundle.items else monitor.left_out)(name)
+            skews |= {bundle.skew_ns.get("CAM", 0) // MS}
+        if ms > 800 and state(monitor, "CAM", ms)[0] not in seen[-1:]:
+            seen.append(state(monitor, "CAM", ms)[0])
+    assert seen == states and skews == ({-100, -50, 0} if delay_ms == 30 else {0})
+
+
 def test_worth_waiting_for() -> None:
     monitor = HealthMonitor(["A", "B", "C"])
     assert monitor.worth_waiting_for(0) == ("A", "B", "C")  # nothing speaks yet
