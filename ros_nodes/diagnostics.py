@@ -56,7 +56,8 @@ class NodeStatus:
                                      "last_error": self.last_error, "bad_messages": self.bad_messages, "ego_motion": self.motion or "known"}
         if pipeline is not None:
             worker, readings, driver = pipeline.counts()
-            values |= {"reference": driver, "instants": worker.submitted, "instants_dropped": worker.dropped, "time_jumps": pipeline.jumps}
+            values |= {"reference": driver, "instants": worker.submitted, "instants_dropped": worker.dropped, "time_jumps": pipeline.jumps,
+                       "answers_discarded": pipeline.discarded}
             values |= {f"{sensor}.{outcome.value}": count for sensor, counts in readings.items() for outcome, count in counts.items() if count}
         values |= {f"{stage}_ms": duration for stage, duration in self.stages_ms.items()}
         values |= {f"note_{number}": note for number, note in enumerate(self.notes)}

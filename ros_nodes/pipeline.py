@@ -70,6 +70,10 @@ class FusionPipeline:
         on_answer: called with each answer, on the inference thread.
         on_error: called with the stamp of an instant and what inference raised, on the inference thread.
         right_of_way: held while the inference thread makes an input of messages.
+
+    Attributes:
+        jumps: how often time jumped back.
+        discarded: answers that were still in work then, and were not given.
     """
 
     def __init__(self, config: FusionNodeConfig, perceiver: Perceiver, timer: LastStages, tree: TransformTree, calibrations: Calibrations,
@@ -86,7 +90,7 @@ class FusionPipeline:
         self._assembler = Assembler(config, num_sweeps=self._num_sweeps, image_width=perceiver.config.input.image_size_hw[1], pool=self._pool)
         self._on_answer, self._right_of_way = on_answer, nullcontext() if right_of_way is None else right_of_way
         self._outcomes: deque[tuple[str, Rejection | int]] = deque(maxlen=1000)  # sensor, and why it was rejected or the skew it was used with
-        self.jumps = 0
+        self.jumps = self.discarded = 0
         self._worker: LatestWorker[_Task, Answer] = LatestWorker(
             self._answer, on_result=self._deliver, on_error=lambda task, error: on_error(task.instant.stamp_ns, error), name="inference")
 
@@ -118,8 +122,8 @@ class FusionPipeline:
                 self._pending = self._collector.due(now_ns)
                 if self._pending is None:
                     return
-                for name in self._pending.missing:
-                    self._health.left_out(name)
+                for name in self.config.sensors:
+                    (self._health.left_out if name in self._pending.missing else self._health.included)(name)
             bundle = self._pending
             wait = now_ns < bundle.items[bundle.reference].arrived_ns + self.config.deadline_ns
             instant = place(bundle, self._earlier(bundle), self._tree, self._calibrations, self._frames, wait=wait)
@@ -196,5 +200,7 @@ class FusionPipeline:
                 self._health.used(name, outcome)
 
     def _deliver(self, task: _Task, answer: Answer) -> None:
-        if task.jumps == self.jumps:  # an answer to a time that was left is of no use to anyone
+        if task.jumps == self.jumps:
             self._on_answer(answer)
+        else:  # an answer to a time that was left is of no use to anyone
+            self.discarded += 1
