@@ -12,11 +12,12 @@ import numpy as np
 
 from fusion.data.readers import remove_close
 from fusion.errors import BadSensorData
+from fusion.geometry.transforms import invert
 from fusion.sensors.camera_model import CameraModel, Undistorters, reduction
 from fusion.sensors.health import SensorState
 from fusion.sensors.merge_clouds import merge_clouds
 from fusion.types import CameraReading, LidarReading, SensorSet
-from ros_nodes.conversion import camera_model_from_info, image_from_compressed_msg, image_from_msg, points_from_cloud
+from ros_nodes.conversion import camera_model_from_info, image_from_compressed_msg, image_from_msg, points_from_cloud, rectification_from_info
 from ros_nodes.effort import Effort
 from ros_nodes.fusion_config import CameraParameters, FusionNodeConfig, LidarParameters
 from ros_nodes.placing import Instant, Placed
@@ -118,6 +119,8 @@ class Assembler:
             raise _Uncalibrated(f"no CameraInfo on {parameters.info_topic} yet")
         try:
             model = camera_model_from_info(placed.info, rectified=parameters.rectified)
+            if parameters.rectified:
+                ego_T_cam = ego_T_cam @ invert(rectification_from_info(placed.info))
         except BadSensorData as error:
             raise _Uncalibrated(str(error)) from None
         factor = 1 if self._image_width is None else reduction((model.width, model.height), self._image_width)

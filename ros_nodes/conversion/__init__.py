@@ -14,6 +14,7 @@ from ros_nodes.conversion.images import (
     image_from_compressed_msg,
     image_from_msg,
     image_msg,
+    rectification_from_info,
 )
 from ros_nodes.conversion.status import ERROR, OK, WARN, diagnostics_msg, sensors_used_from_msg, sensors_used_msg, status_msg
 
@@ -45,6 +46,7 @@ __all__ = [
     "message_class",
     "points_from_cloud",
     "rclpy_make",
+    "rectification_from_info",
     "rosbags_make",
     "sensors_used_from_msg",
     "sensors_used_msg",

@@ -14,7 +14,7 @@ from ros_nodes.conversion.frames import header_msg, stamp_ns
 
 _DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # PointField.INT8 ... FLOAT64
 _FLOAT32 = 7
-_TIME_FIELDS = ("t", "time", "timestamp", "offset_time")
+_TIME_FIELDS = ("t", "time", "timestamp", "time_stamp", "offset_time")
 MAX_AGE_S = 1.0
 """Longest time between a point and its cloud's stamp; a sweep takes a tenth of it."""
 
@@ -55,7 +55,7 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
 
     Args:
         message: the cloud; fields x y z of any numeric type. `intensity` (or `i`, `reflectivity`) is 0 where absent or not finite.
-            `t`, `time`, `timestamp` or `offset_time` is the time of each point: integers are nanoseconds after the header's stamp,
+            `t`, `time`, `timestamp`, `time_stamp` or `offset_time` is the time of each point: integers are nanoseconds after the header's stamp,
             floats seconds after it or since the epoch (nanoseconds since the epoch where they are that large).
         intensity_max: the intensity that becomes 1.
 

@@ -88,7 +88,8 @@ def camera_model_from_info(message: Any, *, rectified: bool = False) -> CameraMo
     """Calibration of a `sensor_msgs/CameraInfo` for the image as it is published: region of interest and binning are applied.
 
     Args:
-        rectified: the image is a pinhole's already, as `image_proc` makes it: that of the projection matrix `p`.
+        rectified: the image is a pinhole's already, as `image_proc` makes it: that of the projection matrix `p`, in a frame that is turned
+            by `r` (see `rectification_from_info`). Otherwise `k` and `d` say all, and neither `p` nor `r` counts: they are of another image.
 
     Raises:
         BadSensorData: an uncalibrated camera (zero focal length), no size, or what `CameraModel` refuses.
@@ -108,6 +109,23 @@ def camera_model_from_info(message: Any, *, rectified: bool = False) -> CameraMo
     model = CameraModel(width=width, height=height, intrinsics=intrinsics, distortion_model=_MODEL_NAMES.get(name, name),
                         distortion=np.zeros(len(message.d)) if rectified else np.array(message.d, np.float64))
     return model.shrunk(across, down) if (across, down) != (1, 1) else model
+
+
+def rectification_from_info(message: Any) -> np.ndarray:
+    """`(4, 4)` pose of the camera's optical frame in the frame that its rectified images are of: `r`, which turns both cameras of a stereo
+    pair into one image plane. The fourth column of `p` is left out: it is for points given in the first camera's frame, and the frame that
+    a message names has its origin in its own camera.
+
+    Raises:
+        BadSensorData: `r` is no rotation. One that was never set, all zero, turns nothing.
+    """
+    rotation = np.array(message.r, np.float64).reshape(3, 3)
+    rectified_T_camera = np.eye(4)
+    if rotation.any():
+        if not (np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) and np.linalg.det(rotation) > 0):
+            raise BadSensorData(f"camera_info: r is {rotation.reshape(-1).tolist()}; expected a rotation")
+        rectified_T_camera[:3, :3] = rotation
+    return rectified_T_camera
 
 
 def image_msg(make: Make, image: np.ndarray, *, stamp_ns: int, frame_id: str) -> Any:

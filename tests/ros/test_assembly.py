@@ -14,11 +14,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from small_rig import MS, PARAMETERS, cloud, image, info, make, picture, points, reading, tree
+from small_rig import MS, PARAMETERS, K, cloud, image, info, make, picture, points, reading, tree
 
 from fusion.data.nuscenes import NuScenesSource
 from fusion.data.readers import read_bytes, read_image, read_points_bin
-from fusion.geometry.transforms import transform_points
+from fusion.geometry.transforms import invert, transform_points
 from fusion.sensors.health import SensorState
 from fusion.sensors.sync import Bundle
 from ros_nodes.assembly import Assembled, Assembler
@@ -122,6 +122,28 @@ def test_a_rectified_image_is_left_as_it_is() -> None:
     assert front is not None and np.array_equal(front.image, picture())
     bent = Assembler(read_config(PARAMETERS)).assemble(instant).sensor_set.cameras["FRONT"]
     assert bent is not None and not np.array_equal(bent.image, picture())
+
+
+def test_both_images_of_a_stereo_pair_put_a_point_where_their_lens_did() -> None:
+    """Raw by K and D alone; rectified by P, in a frame that R has turned. OpenCV says where the pixel of a point goes."""
+    lens = np.array([-0.2, 0.05, 1e-3, -1e-3, 0])
+    turn, _ = cv2.Rodrigues(np.array([0.02, -0.05, 0.01]))
+    calibration = info(distortion=lens)
+    calibration.r, calibration.p = turn.reshape(-1), np.array([[90.0, 0, 82, 0], [0, 90, 44, 0], [0, 0, 1, 0]]).reshape(-1)
+    instant = placed(*both(), calibrations=calibrated(calibration))
+    assert instant is not None
+    point = np.array([9.0, 0.8, 1.2])  # in the ego frame; the camera looks ahead from (1, 0, 1.5)
+    in_camera = np.array([[-point[1], 1.5 - point[2], point[0] - 1]])
+    pixel, _ = cv2.projectPoints(in_camera, np.zeros(3), np.zeros(3), K, lens)
+    for rectified, how in ((False, {"P": K}), (True, {"R": turn, "P": calibration.p.reshape(3, 4)})):
+        front = Assembler(read_config(PARAMETERS | {"sensors.FRONT.rectified": rectified})).assemble(instant).sensor_set.cameras["FRONT"]
+        assert front is not None
+        ours = front.intrinsics @ transform_points(invert(front.ego_T_cam), point)
+        theirs = cv2.undistortPointsIter(pixel, K, lens, how.get("R", np.eye(3)), how["P"], (cv2.TERM_CRITERIA_COUNT, 100, 0))
+        np.testing.assert_allclose(ours[:2] / ours[2], theirs.reshape(2), atol=1e-9)
+    calibration.r = 2 * calibration.r
+    wrong = Assembler(read_config(PARAMETERS | {"sensors.FRONT.rectified": True})).assemble(instant)
+    assert wrong.rejected["FRONT"].state is SensorState.UNCALIBRATED and "expected a rotation" in wrong.rejected["FRONT"].reason
 
 
 def test_a_camera_without_calibration_waits_for_it() -> None:

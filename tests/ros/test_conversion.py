@@ -148,6 +148,19 @@ def test_a_rectified_image_is_the_pinhole_of_its_projection() -> None:
         c.camera_model_from_info(message, rectified=True)
 
 
+def test_what_turns_a_pair_of_cameras_into_one_plane_has_to_be_a_rotation() -> None:
+    message = c.camera_info_msg(c.rosbags_make(STORE), np.diag([100.0, 100.0, 1.0]), (400, 200), stamp_ns=0, frame_id="")
+    np.testing.assert_array_equal(c.rectification_from_info(message), np.eye(4))
+    message.r = np.array([0.0, -1, 0, 1, 0, 0, 0, 0, 1])
+    np.testing.assert_array_equal(c.rectification_from_info(message), [[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    message.r = np.zeros(9)  # as drivers leave it that never heard of it
+    np.testing.assert_array_equal(c.rectification_from_info(message), np.eye(4))
+    for wrong in (np.diag([1.0, 1, -1]), np.diag([2.0, 1, 1]), np.full((3, 3), np.nan)):
+        message.r = wrong.reshape(-1)
+        with pytest.raises(BadSensorData, match=r"camera_info: r is .*expected a rotation"):
+            c.rectification_from_info(message)
+
+
 @pytest.mark.parametrize("change", [{"k": np.zeros(9)}, {"distortion_model": "thin_prism"}, {"d": np.zeros(3)}, {"width": 0}])
 def test_wrong_calibration(change: dict[str, Any]) -> None:
     message = c.camera_info_msg(c.rosbags_make(STORE), np.diag([100.0, 100.0, 1.0]), (40, 20), stamp_ns=0, frame_id="")
@@ -207,8 +220,8 @@ def test_no_intensity_and_no_points() -> None:
 
 
 @pytest.mark.parametrize(("field", "kind", "value"), [
-    ("t", "u4", 30_000_000), ("offset_time", "u4", 30_000_000), ("time", "f4", 0.03), ("timestamp", "f8", 1e-9 * NS + 0.03),
-    ("timestamp", "f8", float(NS + 30_000_000))])
+    ("t", "u4", 30_000_000), ("offset_time", "u4", 30_000_000), ("time_stamp", "u4", 30_000_000), ("time", "f4", 0.03),
+    ("timestamp", "f8", 1e-9 * NS + 0.03), ("timestamp", "f8", float(NS + 30_000_000))])
 def test_time_of_each_point(field: str, kind: str, value: float) -> None:
     """A point measured 30 ms after the header's stamp has age -0.03 s."""
     points = c.points_from_cloud(cloud([*XYZ, (field, kind, 12)], [(1, 2, 3, value)], step=20), intensity_max=1)
