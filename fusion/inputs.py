@@ -5,6 +5,7 @@ Everything here follows from the config alone, without weights: an exported engi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -56,19 +57,23 @@ class NetInputs:
     meeting: Meeting | None = None
     view: ViewGeometry | None = None
 
-    def to(self, device: torch.device | str) -> NetInputs:
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> NetInputs:
         """The same inputs on another device."""
-        return _move(self, device)
+        return _each(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> NetInputs:
+        """The same inputs in pinned memory."""
+        return _each(self, Tensor.pin_memory)
 
 
-def _move(value: _T, device: torch.device | str) -> _T:
+def _each(value: _T, change: Callable[[Tensor], Tensor]) -> _T:
     changes: dict[str, Any] = {}
     for f in fields(value):  # type: ignore[arg-type]
         item = getattr(value, f.name)
         if isinstance(item, Tensor):
-            changes[f.name] = item.to(device)
+            changes[f.name] = change(item)
         elif is_dataclass(item):
-            changes[f.name] = _move(item, device)
+            changes[f.name] = _each(item, change)
     return replace(value, **changes)  # type: ignore[type-var]
 
 

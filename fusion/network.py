@@ -18,10 +18,9 @@ from fusion.encoders.voxels import VoxelConfig, VoxelEncoder
 from fusion.geometry.view import looked_at
 from fusion.heads.centre import CentreHead, HeadConfig
 from fusion.heads.decode import RawDetections
-from fusion.heads.perspective import PerspectiveHead, perspective_heatmap
+from fusion.heads.perspective import PerspectiveHead
 from fusion.heads.query.head import QueryHead, QueryHeadConfig
 from fusion.heads.query.output import QueryOutput
-from fusion.heads.targets import CentreTargets, encode_targets
 from fusion.inputs import NetInputs, Output, decode_output, prepare_inputs
 from fusion.interaction.concat import ConcatConfig, ConcatFuser
 from fusion.interaction.dual import DualStreamConfig, DualStreamFuser
@@ -29,6 +28,7 @@ from fusion.losses.centre import centre_losses, class_weights, gaussian_focal_lo
 from fusion.losses.depth import depth_loss
 from fusion.losses.query import query_losses
 from fusion.network_config import NetworkConfig
+from fusion.supervision import Supervision, supervise
 from fusion.types import CameraStream, GroundTruth, Interacted, LidarStream, SensorBatch
 
 
@@ -132,37 +132,29 @@ class BevDuetNet(nn.Module):
             return None
         return LidarStream(bev=self.lidar(inputs.cloud, inputs.lidar_ok), ok=inputs.lidar_ok)
 
-    def targets(self, truths: Sequence[GroundTruth]) -> CentreTargets:
-        """What the head should say about these boxes (on the CPU)."""
-        return encode_targets(truths, self.config.bev_grid, len(self.config.classes), self.config.targets)
+    def loss(self, batch: SensorBatch, truths: Sequence[GroundTruth]) -> dict[str, Tensor]:
+        """All of a training step but its backward pass: weighted losses by name, their sum is to be minimised."""
+        return self.taught(self.prepare(batch), supervise(self.config, batch, truths).to(batch.images.device))
 
-    def losses(self, output: Output, targets: CentreTargets, inputs: NetInputs | None = None) -> dict[str, Tensor]:
-        """Weighted losses by name (their sum is to be minimised); `inputs` is needed for depth supervision alone."""
-        if isinstance(output, QueryOutput):
-            losses = query_losses(output, targets, self.config.bev_grid, self.config.query_loss)
-        else:
-            losses = centre_losses(output, targets, self.config.loss)
-        if output.depth_logits is not None and inputs is not None and inputs.where is not None and inputs.where.depth_bin is not None:
-            losses["depth"] = self.config.loss.depth * depth_loss(output.depth_logits, inputs.where.depth_bin)
-        return losses
-
-    def loss(self, batch: SensorBatch | NetInputs, truths: Sequence[GroundTruth]) -> dict[str, Tensor]:
-        """Forward and losses in one: weighted losses by name."""
-        inputs = self.prepare(batch) if isinstance(batch, SensorBatch) else batch
+    def taught(self, inputs: NetInputs, supervision: Supervision) -> dict[str, Tensor]:
+        """The network's part of `loss`, the host's having been done (in a data loader, say, while the device is busy)."""
         camera, lidar = self.camera_stream(inputs), self.lidar_stream(inputs)
         interacted = self.interact(camera, lidar, inputs)
-        losses = self.losses(self._answer(interacted, inputs), self.targets(truths).to(inputs.images.device), inputs)
+        output = self._answer(interacted, inputs)
+        if isinstance(output, QueryOutput):
+            losses = query_losses(output, supervision.targets, self.config.bev_grid, self.config.query_loss)
+        else:
+            losses = centre_losses(output, supervision.targets, self.config.loss)
+        if output.depth_logits is not None and inputs.where is not None and inputs.where.depth_bin is not None:
+            losses["depth"] = self.config.loss.depth * depth_loss(output.depth_logits, inputs.where.depth_bin)
         if interacted.reconstruction is not None:
             losses["reconstruction"] = interacted.reconstruction
-        if self.perspective is not None and camera is not None and isinstance(batch, SensorBatch) and bool(batch.camera_ok.any()):
-            losses["perspective"] = self.config.loss.perspective * self._perspective_loss(self.perspective, camera, batch, truths)
+        if self.perspective is not None and camera is not None and supervision.perspective is not None:
+            logits = self.perspective(camera.perspective, inputs.camera_ok)
+            losses["perspective"] = self.config.loss.perspective * self._perspective_loss(logits, supervision.perspective)
         return losses
 
-    def _perspective_loss(self, head: PerspectiveHead, camera: CameraStream, batch: SensorBatch, truths: Sequence[GroundTruth]) -> Tensor:
-        logits = head(camera.perspective, batch.camera_ok)
-        image_hw = (batch.images.shape[-2], batch.images.shape[-1])
-        target = perspective_heatmap(truths, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw,
-                                     (logits.shape[-2], logits.shape[-1]), len(self.config.classes)).to(logits.device)
+    def _perspective_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         labels = (target == 1).nonzero()[:, 1]
         return gaussian_focal_loss(logits, target, class_weights(labels, len(self.config.classes), self.config.loss.class_balance))
 

@@ -54,12 +54,12 @@ class CentreTargets:
     direction: Tensor
     attributes: Tensor
 
-    def to(self, device: torch.device | str) -> CentreTargets:
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> CentreTargets:
         """The same targets on another device."""
-        return CentreTargets(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        return CentreTargets(**{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)})
 
     def pin_memory(self) -> CentreTargets:
-        """The same targets in pinned memory (called by the data loader)."""
+        """The same targets in pinned memory."""
         return CentreTargets(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
 
 

@@ -19,8 +19,8 @@ from torch.optim import Optimizer
 from fusion.errors import UserError
 from fusion.losses.contribution import contributions
 from fusion.network import BevDuetNet
+from fusion.train.batch import TrainBatch
 from fusion.train.config import BalanceConfig
-from fusion.train.dataset import TrainBatch
 from fusion.train.groups import scale_steps
 from fusion.types import GroundTruth, SensorBatch
 
@@ -81,8 +81,9 @@ class BalanceCallback(L.Callback):
         """Trainer hook."""
         if trainer.global_step % self.config.every:
             return
+        assert batch.sensors is not None, "the loader keeps them for this"
         with trainer.precision_plugin.forward_context():
-            sums = measure(_network(pl_module), batch.sensors, batch.truth)
+            sums = measure(_network(pl_module), batch.sensors.to(pl_module.device), batch.truth)
         camera, lidar, count = trainer.strategy.reduce(sums, reduce_op="sum").tolist()  # all devices scale alike, or their weights would part
         if count:
             self.modulation.update(camera / count, lidar / count)

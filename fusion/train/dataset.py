@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from fusion.data.source import SceneSource
@@ -26,45 +23,11 @@ from fusion.types import GroundTruth, SensorBatch
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainBatch:
-    """Attributes: `sensors` of B samples and their `truth`, B entries."""
+class TrainSample:
+    """Attributes: `sensors`, a batch of one, and its `truth`."""
 
     sensors: SensorBatch
-    truth: list[GroundTruth]
-
-    def pin_memory(self) -> TrainBatch:
-        """Called by the data loader."""
-        return TrainBatch(sensors=self.sensors.pin_memory(), truth=self.truth)
-
-    def to(self, device: torch.device | str, **_: object) -> TrainBatch:
-        """The sensors on another device; the truth stays in NumPy."""
-        return TrainBatch(sensors=self.sensors.to(device), truth=self.truth)
-
-
-def collate(samples: Sequence[TrainBatch]) -> TrainBatch:
-    """Join batches whose images have one size; fewer cameras or points than the most are padded as absent."""
-    parts = [s.sensors for s in samples]
-    cameras = max(p.images.shape[1] for p in parts)
-    points = max(p.points.shape[1] for p in parts)
-
-    def pad(value: Tensor, size: int) -> Tensor:
-        return F.pad(value, [0, 0] * (value.dim() - 2) + [0, size - value.shape[1]])
-
-    def pad_identity(value: Tensor) -> Tensor:
-        padded = pad(value, cameras)
-        padded[:, value.shape[1]:] = torch.eye(value.shape[-1])
-        return padded
-
-    sensors = SensorBatch(
-        images=torch.cat([pad(p.images, cameras) for p in parts]),
-        intrinsics=torch.cat([pad_identity(p.intrinsics) for p in parts]),
-        cam_T_ego=torch.cat([pad_identity(p.cam_T_ego) for p in parts]),
-        camera_ok=torch.cat([pad(p.camera_ok, cameras) for p in parts]),
-        points=torch.cat([pad(p.points, points) for p in parts]),
-        points_ok=torch.cat([pad(p.points_ok, points) for p in parts]),
-        lidar_ok=torch.cat([p.lidar_ok for p in parts]),
-    )
-    return TrainBatch(sensors=sensors, truth=[t for s in samples for t in s.truth])
+    truth: GroundTruth
 
 
 def drop_sensors(batch: SensorBatch, config: SensorDropoutConfig, rng: np.random.Generator) -> SensorBatch:
@@ -91,7 +54,7 @@ def drop_sensors(batch: SensorBatch, config: SensorDropoutConfig, rng: np.random
     return batch
 
 
-class TrainDataset(Dataset[TrainBatch]):
+class TrainDataset(Dataset[TrainSample]):
     """The annotated samples of a source.
 
     Items are asked for by `SampleKey` (epoch, place, index): the same key gives the same sample in whatever process.
@@ -128,7 +91,7 @@ class TrainDataset(Dataset[TrainBatch]):
         """Per sample, the class indices of its boxes."""
         return [truth.labels for _, truth in self._samples]
 
-    def __getitem__(self, key: SampleKey) -> TrainBatch:
+    def __getitem__(self, key: SampleKey) -> TrainSample:
         rng = key.rng(self._train.seed)
         _, truth = self._samples[key.index]
         sensors = self._sensors(key.index)
@@ -141,7 +104,7 @@ class TrainDataset(Dataset[TrainBatch]):
         new_T_ego = draw_bev_transform(config, rng)
         if not np.array_equal(new_T_ego, np.eye(4)):
             sensors, truth = transform_batch(sensors, new_T_ego), transform_ground_truth(truth, new_T_ego)
-        return TrainBatch(sensors=sensors, truth=[truth])
+        return TrainSample(sensors=sensors, truth=truth)
 
     def _sensors(self, index: int) -> SensorBatch:
         if index in self._converted:

@@ -27,14 +27,18 @@ class EmaCallback(L.Callback):
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         with torch.no_grad():
+            seen, now = [], []
             for name, value in network.state_dict().items():
-                seen = self.average.get(name)
-                if seen is None or not value.dtype.is_floating_point:
+                held = self.average.get(name)
+                if held is None or not value.dtype.is_floating_point:
                     self.average[name] = value.detach().clone()
-                else:
-                    if seen.device != value.device:  # a resumed average starts on the CPU
-                        seen = self.average[name] = seen.to(value.device)
-                    seen.lerp_(value.detach(), 1 - decay)
+                    continue
+                if held.device != value.device:  # a resumed average starts on the CPU
+                    held = self.average[name] = held.to(value.device)
+                seen.append(held)
+                now.append(value.detach())
+            if seen:
+                torch._foreach_lerp_(seen, now, 1 - decay)  # on a GPU a few kernels instead of one for each tensor
 
     @contextmanager
     def applied_to(self, network: nn.Module) -> Iterator[None]:

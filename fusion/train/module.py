@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fusion.network import build_network
+from fusion.train.batch import Collate, TrainBatch
 from fusion.train.config import TrainConfig
-from fusion.train.dataset import TrainBatch, TrainDataset, collate
+from fusion.train.dataset import TrainDataset, TrainSample
 from fusion.train.groups import parameter_groups
 from fusion.train.recipe import Recipe
 from fusion.train.sampler import TrainSampler, balanced_counts
@@ -54,7 +55,7 @@ class TrainModule(L.LightningModule):
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> Tensor:
         """The loss of one batch; its parts are logged."""
-        losses = self.network.loss(batch.sensors, batch.truth)
+        losses = self.network.taught(batch.inputs, batch.supervision)
         total = torch.stack(list(losses.values())).sum()
         size = len(batch.truth)
         self.log("loss", total.detach(), prog_bar=True, batch_size=size)
@@ -71,7 +72,7 @@ class TrainModule(L.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, total, config))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def train_dataloader(self) -> DataLoader[TrainBatch]:
+    def train_dataloader(self) -> DataLoader[TrainSample]:
         """Batches of this device's share of the epoch."""
         config = self.recipe.train
         labels = self.dataset.labels
@@ -79,7 +80,8 @@ class TrainModule(L.LightningModule):
         counts = balanced_counts(labels, classes) if config.class_balanced else np.ones(len(labels))
         sampler = TrainSampler(counts * config.repeats, config.seed, self.trainer.global_rank, self.trainer.world_size)
         return DataLoader(
-            self.dataset, batch_size=config.batch_size, sampler=sampler, collate_fn=collate, num_workers=config.workers,
+            self.dataset, batch_size=config.batch_size, sampler=sampler, num_workers=config.workers,
+            collate_fn=Collate(network=self.recipe.model.network, keep_sensors=config.balance is not None),
             drop_last=len(sampler) >= config.batch_size, persistent_workers=config.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )

@@ -7,9 +7,14 @@ import pytest
 import torch
 from synthetic import SyntheticSource, tiny_recipe
 
+from fusion.bev.image_depth import DepthBins
+from fusion.bev.pull import PullConfig
 from fusion.errors import UserError
+from fusion.heads.perspective import PerspectiveConfig
+from fusion.network import build_network
+from fusion.train.batch import Collate, join
 from fusion.train.config import SensorDropoutConfig
-from fusion.train.dataset import TrainDataset, collate, drop_sensors
+from fusion.train.dataset import TrainDataset, drop_sensors
 from fusion.train.sample_key import SampleKey
 from fusion.types import GroundTruth, SensorBatch
 
@@ -19,8 +24,8 @@ def test_same_key_gives_the_same_sample_and_another_epoch_another() -> None:
     first, second = (TrainDataset(SyntheticSource(), recipe.model, recipe.train) for _ in range(2))
     a, b = first[SampleKey(1, 0, 2)], second[SampleKey(1, 0, 2)]
     assert torch.equal(a.sensors.points, b.sensors.points) and torch.equal(a.sensors.images, b.sensors.images)
-    assert np.array_equal(a.truth[0].boxes, b.truth[0].boxes)
-    assert not np.array_equal(a.truth[0].boxes, first[SampleKey(2, 0, 2)].truth[0].boxes)
+    assert np.array_equal(a.truth.boxes, b.truth.boxes)
+    assert not np.array_equal(a.truth.boxes, first[SampleKey(2, 0, 2)].truth.boxes)
 
 
 def test_cache_changes_nothing() -> None:
@@ -29,13 +34,25 @@ def test_cache_changes_nothing() -> None:
         assert torch.equal(plain[SampleKey(0, 1, 1)].sensors.images, cached[SampleKey(0, 1, 1)].sensors.images)
 
 
-def test_collate_pads_as_absent() -> None:
+def test_joining_pads_as_absent() -> None:
     recipe = tiny_recipe()
     sample = TrainDataset(SyntheticSource(), recipe.model, recipe.train)[SampleKey(0, 0, 0)]
-    other = type(sample)(sensors=SensorBatch.example(cameras=3, points=500, size_hw=(32, 64)), truth=sample.truth)
-    joined = collate([sample, other]).sensors
+    joined = join([sample.sensors, SensorBatch.example(cameras=3, points=500, size_hw=(32, 64))])
     assert joined.images.shape[:2] == (2, 3) and joined.points.shape[1] == 500
     assert not joined.camera_ok[0, 2] and torch.equal(joined.cam_T_ego[0, 2], torch.eye(4)) and not joined.points_ok[0, 300:].any()
+
+
+def test_what_a_loader_prepares_teaches_what_the_network_would_prepare_itself() -> None:
+    recipe = tiny_recipe()
+    data = TrainDataset(SyntheticSource(), recipe.model, recipe.train)
+    config = replace(recipe.model.network, lift=PullConfig(channels=8, depth=DepthBins(count=8)), perspective=PerspectiveConfig(hidden=8))
+    network, collate = build_network(config).train(), Collate(network=config, keep_sensors=True)
+    batch = collate([data[SampleKey(0, 0, 0)], data[SampleKey(0, 1, 1)]])
+    assert batch.sensors is not None and replace(collate, keep_sensors=False)([data[SampleKey(0, 0, 0)]]).sensors is None
+    prepared, own = network.taught(batch.inputs, batch.supervision), network.loss(batch.sensors, batch.truth)
+    assert {"heatmap", "depth", "perspective"} <= set(own) and own == prepared
+    moved = batch.to("meta")
+    assert moved.inputs.images.is_meta and moved.supervision.targets.heatmap.is_meta and moved.truth == batch.truth
 
 
 def test_dropout_reaches_every_state_but_the_empty_one() -> None:
@@ -57,7 +74,7 @@ def test_boxes_that_the_official_score_counts_are_taught() -> None:
             return replace(four, num_lidar_pts=np.array([3, 0, 0, -1]), num_radar_pts=np.array([0, 2, 0, 0]))
 
     recipe = tiny_recipe(augment={"bev_flip": 0.0, "bev_rotate_rad": 0.0, "bev_scale": [1.0, 1.0]})
-    truth = TrainDataset(Counted(), recipe.model, recipe.train)[SampleKey(0, 0, 0)].truth[0]
+    truth = TrainDataset(Counted(), recipe.model, recipe.train)[SampleKey(0, 0, 0)].truth
     assert truth.num_lidar_pts.tolist() == [3, 0, -1]  # by LiDAR, by radar alone, unknown; not the one that nothing hits
     assert truth.num_points.tolist() == [3, 2, -1]
 
@@ -67,7 +84,7 @@ def test_a_model_of_other_classes_learns_its_own_labels() -> None:
     model = replace(recipe.model, network=replace(recipe.model.network, classes=("pedestrian", "bus")))
     data = TrainDataset(SyntheticSource(), model, recipe.train)
     assert [labels.tolist() for labels in data.labels] == [[], [], [0], []]  # cars are not its business
-    assert data[SampleKey(0, 0, 2)].truth[0].classes == ("pedestrian", "bus")
+    assert data[SampleKey(0, 0, 2)].truth.classes == ("pedestrian", "bus")
     unknown = replace(model, network=replace(model.network, classes=("car", "tram")))
     with pytest.raises(UserError, match=r"model.network.classes: 'tram': not a class of this data set; expected some of \['car', "):
         TrainDataset(SyntheticSource(), unknown, recipe.train)
