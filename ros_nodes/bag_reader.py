@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusion.errors import UserError
+from ros_nodes.player_codec import frame_id_of
 from ros_nodes.player_events import SCENE_GAP_NS, Event
-from ros_nodes.player_topics import CLOCK, CLOUD, COMPRESSED, IMAGE, SCENE_TOPIC, STATIC_TOPIC, Topic, sensor_of
+from ros_nodes.player_sensors import group_topics
+from ros_nodes.player_topics import CAMERA_INFO, CLOCK, READINGS, SCENE_TOPIC, Topic, is_static
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
-
-_KINDS = {IMAGE: "camera", COMPRESSED: "camera", CLOUD: "lidar"}
 
 
 @contextmanager
@@ -52,7 +52,6 @@ class BagSource:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self.sensors: dict[str, str] = {}
         topics: dict[str, Topic] = {}
         with open_bag(self._path) as reader:
             from rosbags.interfaces import ConnectionExtRosbag2, QosDurability
@@ -61,14 +60,12 @@ class BagSource:
                 if connection.msgtype == CLOCK:
                     continue
                 assert isinstance(connection.ext, ConnectionExtRosbag2)
-                latched = connection.topic == STATIC_TOPIC.name or any(
+                latched = is_static(connection.topic, connection.msgtype) or any(
                     profile.durability is QosDurability.TRANSIENT_LOCAL for profile in connection.ext.offered_qos_profiles)
                 topics.setdefault(connection.topic, Topic(name=connection.topic, kind=connection.msgtype, latched=latched))
-                sensor = sensor_of(connection.topic)
-                if sensor is not None and connection.msgtype in _KINDS:
-                    self.sensors[sensor] = _KINDS[connection.msgtype]
             if not reader.message_count or not topics:
                 raise UserError(f"{self._path}: the bag holds no messages to play")
+            self.sensors = group_topics({topic.name: topic.kind for topic in topics.values()}, _frames(reader))
         self.topics = tuple(topics.values())
 
     def events(self) -> Iterator[Event]:
@@ -84,3 +81,16 @@ class BagSource:
                     start_ns = time_ns - last_ns - SCENE_GAP_NS
                 last_ns = max(last_ns, time_ns - start_ns)
                 yield Event(last_ns, time_ns, connection.topic, connection.msgtype, bytes(data))
+
+
+def _frames(reader: Reader) -> dict[str, str]:
+    """Topic -> frame id of its first message, of images, clouds and calibrations; no more is read than it takes."""
+    wanted = [connection for connection in reader.connections if connection.msgtype in (*READINGS, CAMERA_INFO) and connection.msgcount]
+    missing, frames = {connection.topic for connection in wanted}, {}
+    for connection, _, data in reader.messages(connections=wanted) if wanted else ():
+        if connection.topic in missing:
+            missing.discard(connection.topic)
+            frames[connection.topic] = frame_id_of(data)
+            if not missing:
+                break
+    return frames

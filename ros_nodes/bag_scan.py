@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +11,8 @@ from fusion.sensors.camera_model import CameraModel
 from ros_nodes.bag_reader import open_bag
 from ros_nodes.conversion import Transform, camera_model_from_info, stamp_ns, transform_from_msg
 from ros_nodes.parameters import info_topic_beside
-from ros_nodes.player_codec import Codec, stamp_of
-from ros_nodes.player_topics import CAMERA_INFO, CLOUD, COMPRESSED, HEADER, IMAGE, SAMPLE_TOPIC, SCENE_TOPIC, STRING, TF, sensor_of
-
-READINGS = (IMAGE, COMPRESSED, CLOUD)
+from ros_nodes.player_codec import Codec, frame_id_of, stamp_of
+from ros_nodes.player_topics import CAMERA_INFO, CLOUD, HEADER, READINGS, SAMPLE_TOPIC, SCENE_TOPIC, STRING, TF, sensor_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +86,7 @@ def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str]) -> BagContents
         for connection, logged_ns, data in reader.messages():
             topic, kind = connection.topic, connection.msgtype
             if topic in by_topic:
-                contents.readings.append(BagReading(sensor=by_topic[topic], stamp_ns=stamp_of(data), frame=_frame_of(data), logged_ns=logged_ns))
+                contents.readings.append(BagReading(sensor=by_topic[topic], stamp_ns=stamp_of(data), frame=frame_id_of(data), logged_ns=logged_ns))
             elif topic in by_info and kind == CAMERA_INFO:
                 message = codec.decode(kind, data)
                 try:
@@ -123,9 +120,3 @@ def _sensors(path: Path, kinds: Mapping[str, str], topics: Mapping[str, str]) ->
                             f"(topics: {', '.join(sorted(kinds))})")
         sensors[name] = BagSensor(name=name, topic=topic, kind=kind, info_topic="" if kind == CLOUD else info_topic_beside(topic))
     return sensors
-
-
-def _frame_of(data: bytes) -> str:
-    """The frame id that follows the stamp in a message's bytes."""
-    length = struct.unpack_from("<I" if data[1] & 1 else ">I", data, 12)[0]
-    return data[16:16 + length - 1].decode(errors="replace").lstrip("/") if length else ""

@@ -12,10 +12,11 @@ from typing import Any, Literal, cast
 import yaml
 
 from fusion.errors import UserError
-from ros_nodes.player_topics import frame_of
+from ros_nodes.player_sensors import PlayedSensor
+from ros_nodes.player_topics import CLOUD, COMPRESSED, IMAGE
 
-FaultName = Literal["drop", "freeze", "delay", "corrupt", "wrong_size", "wrong_encoding", "no_info", "decalibrate", "flood", "tf_delay",
-                    "tf_missing", "clock_back"]
+FaultName = Literal["drop", "freeze", "delay", "corrupt", "wrong_size", "wrong_encoding", "wrong_step", "nan_points", "no_info", "intrinsics",
+                    "decalibrate", "flood", "tf_delay", "tf_missing", "clock_back"]
 
 FAULTS: dict[FaultName, str] = {
     "drop": "nothing of the sensor is sent",
@@ -24,8 +25,11 @@ FAULTS: dict[FaultName, str] = {
     "corrupt": "images and clouds are cut in half (`mode: truncate`) or overwritten with noise (`mode: noise`)",
     "wrong_size": "images have half their size, against their calibration; clouds claim twice their points",
     "wrong_encoding": "images name the encoding or format `encoding`; the fields of clouds have names that nobody reads",
+    "wrong_step": "raw images and clouds claim twice the bytes for each row or point",
+    "nan_points": "no point of a cloud has a position: all are NaN",
     "no_info": "no camera_info",
-    "decalibrate": "the sensor is turned by `yaw_deg` about the vehicle's upward axis in /tf_static",
+    "intrinsics": "camera_info claims focal lengths `factor` times as long",
+    "decalibrate": "the sensor is turned by `yaw_deg` about the vehicle's upward axis (z of its parent frame) in /tf_static",
     "flood": "every message is sent `times` times, `spacing_ms` apart, with advancing stamps and slightly different content",
     "tf_delay": "/tf comes `ms` later",
     "tf_missing": "no /tf; with a sensor: its transform is not in /tf_static",
@@ -33,10 +37,15 @@ FAULTS: dict[FaultName, str] = {
 }
 """Name -> what it does."""
 
+CONCERNS: dict[str, tuple[str, ...]] = {
+    "no_info": (IMAGE, COMPRESSED), "intrinsics": (IMAGE, COMPRESSED), "wrong_step": (IMAGE, CLOUD), "nan_points": (CLOUD,)}
+"""Faults of those sensors alone that send one of these types."""
+
 _WITHOUT_SENSOR = ("tf_delay", "clock_back")
-_PARAMETERS: dict[str, tuple[str, ...]] = {"delay": ("ms",), "corrupt": ("mode",), "wrong_encoding": ("encoding",), "decalibrate": ("yaw_deg",),
-                                           "flood": ("times", "spacing_ms"), "tf_delay": ("ms",), "clock_back": ("seconds",)}
-_REQUIRED = ("ms", "yaw_deg", "seconds")
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "delay": ("ms",), "corrupt": ("mode",), "wrong_encoding": ("encoding",), "intrinsics": ("factor",), "decalibrate": ("yaw_deg",),
+    "flood": ("times", "spacing_ms"), "tf_delay": ("ms",), "clock_back": ("seconds",)}
+_REQUIRED = ("ms", "yaw_deg", "factor", "seconds")
 _COMMON = ("fault", "from_s", "to_s")
 ALL = "all"
 
@@ -47,9 +56,9 @@ class Fault:
 
     Attributes:
         fault: what happens, see `FAULTS`.
-        sensors: names in lower case; empty where the fault concerns none in particular.
+        sensors: names as the recording has them; empty where the fault concerns none in particular.
         from_s, to_s: when, in seconds of play at rate 1 since the start, over scenes and loops; `to_s` is not in it.
-        ms, seconds, yaw_deg, times, spacing_ms, mode, encoding: see `FAULTS`; an empty encoding stands for one that does not fit.
+        ms, seconds, yaw_deg, factor, times, spacing_ms, mode, encoding: see `FAULTS`; an empty encoding stands for one that does not fit.
     """
 
     fault: FaultName
@@ -59,6 +68,7 @@ class Fault:
     ms: float = 0.0
     seconds: float = 0.0
     yaw_deg: float = 0.0
+    factor: float = 1.0
     times: int = 3
     spacing_ms: float = 15.0
     mode: str = "truncate"
@@ -69,12 +79,12 @@ class Fault:
         return self.from_s * 1e9 <= play_ns < self.to_s * 1e9
 
 
-def load_faults(path: str | Path, sensors: Mapping[str, str]) -> tuple[Fault, ...]:
+def load_faults(path: str | Path, sensors: Mapping[str, PlayedSensor]) -> tuple[Fault, ...]:
     """Read a script: a YAML list such as `- {sensor: CAM_FRONT, fault: delay, ms: 150, from_s: 2, to_s: 6}`.
 
     Args:
         path: the file.
-        sensors: of the recording, name -> "camera" or "lidar"; `sensor` is one of them in any case, a list of them, or `all`.
+        sensors: of the recording; `sensor` is the name of one in any case, one of its topics, a list of these, or `all`.
 
     Raises:
         UserError: an unreadable file, an unknown fault, sensor or key, or an impossible value.
@@ -90,7 +100,7 @@ def load_faults(path: str | Path, sensors: Mapping[str, str]) -> tuple[Fault, ..
     return tuple(parse_fault(record, sensors, f"{path}: fault {number}") for number, record in enumerate(records, 1))
 
 
-def parse_fault(record: object, sensors: Mapping[str, str], where: str) -> Fault:
+def parse_fault(record: object, sensors: Mapping[str, PlayedSensor], where: str) -> Fault:
     """One entry of a script; UserError starting with `where` for anything that is not right."""
     if not isinstance(record, dict) or "fault" not in record:
         raise UserError(f"{where}: expected a mapping with `fault`, got {record!r}")
@@ -110,16 +120,24 @@ def parse_fault(record: object, sensors: Mapping[str, str], where: str) -> Fault
     return fault
 
 
-def _sensors(fault: str, given: object, sensors: Mapping[str, str], where: str) -> tuple[str, ...]:
-    known = {frame_of(name): kind for name, kind in sensors.items() if fault != "no_info" or kind == "camera"}
+def _sensors(fault: str, given: object, sensors: Mapping[str, PlayedSensor], where: str) -> tuple[str, ...]:
+    known = {name: sensor for name, sensor in sensors.items() if fault not in CONCERNS or sensor.sends(CONCERNS[fault])}
+    if given is None and fault in (*_WITHOUT_SENSOR, "tf_missing"):
+        return ()
+    if not known:
+        raise UserError(f"{where}: the recording has no sensor that it could concern")
     if given is None:
-        if fault in (*_WITHOUT_SENSOR, "tf_missing"):
-            return ()
         raise UserError(f"{where}: sensor is missing; expected one of {', '.join(known)}, or all")
     if given == ALL:
         return tuple(known)
-    names = given if isinstance(given, list) else [given]
-    return tuple(dict.fromkeys(_one_of(frame_of(str(name)), list(known), f"{where}: sensor") for name in names))
+    by_word: dict[str, list[str]] = {}  # a name in lower case, or a topic as it is -> sensors
+    for name, sensor in known.items():
+        for word in dict.fromkeys((name.lower(), *sensor.topics)):
+            by_word.setdefault(word, []).append(name)
+    found: list[str] = []
+    for word in map(str, given if isinstance(given, list) else [given]):
+        found += by_word.get(word) or by_word[_one_of(word.lower(), [name.lower() for name in known], f"{where}: sensor")]
+    return tuple(dict.fromkeys(found))
 
 
 def _value(key: str, value: object, where: str) -> object:
@@ -133,7 +151,7 @@ def _value(key: str, value: object, where: str) -> object:
             raise UserError(f"{where}: times {value!r}; expected a whole number from 2 to 100")
         return value
     least = {"from_s": 0.0, "yaw_deg": -math.inf}.get(key, 0.0)
-    positive = key in ("ms", "seconds", "spacing_ms")
+    positive = key in ("ms", "seconds", "spacing_ms", "factor")
     if not number or cast(float, value) < least or (positive and not 0 < cast(float, value) < math.inf) or (key != "to_s" and value == math.inf):
         raise UserError(f"{where}: {key} {value!r}; expected a {'positive ' if positive else ''}number{' >= 0' if key == 'from_s' else ''}")
     return float(cast(float, value))

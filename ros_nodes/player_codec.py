@@ -60,6 +60,13 @@ def stamp_of(data: bytes) -> int:
     return int(sec) * 1_000_000_000 + int(nanosec)
 
 
+def frame_id_of(data: bytes) -> str:
+    """The frame id that follows the stamp in the bytes of a message that begins with a header."""
+    length = struct.unpack_from("<I" if data[1] & 1 else ">I", data, _ENCAPSULATION + 8)[0]
+    start = _ENCAPSULATION + 12
+    return bytes(data[start:start + length - 1]).decode(errors="replace").lstrip("/") if length else ""
+
+
 def restamped(data: bytes, stamp_ns: int) -> bytes:
     """The bytes of a `STAMPED` message with another stamp."""
     stamp = struct.pack("<iI" if data[1] & 1 else ">iI", *divmod(stamp_ns, 1_000_000_000))

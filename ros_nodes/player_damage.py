@@ -9,21 +9,23 @@ import numpy as np
 
 from ros_nodes.faults import Fault
 from ros_nodes.player_codec import Codec, stamp_of
-from ros_nodes.player_topics import CLOUD, COMPRESSED, IMAGE
+from ros_nodes.player_topics import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE
 
-READINGS = (IMAGE, COMPRESSED, CLOUD)
-"""Types whose content can be damaged."""
+DAMAGE = {"corrupt": (IMAGE, COMPRESSED, CLOUD), "wrong_size": (IMAGE, COMPRESSED, CLOUD), "wrong_encoding": (IMAGE, COMPRESSED, CLOUD),
+          "wrong_step": (IMAGE, CLOUD), "nan_points": (CLOUD,), "intrinsics": (CAMERA_INFO,)}
+"""Faults of the content -> the types that they change."""
 
 _JPEG, _QUANTISATION = b"\xff\xd8", b"\xff\xdb"
+_FLOATS = {7: "f4", 8: "f8"}  # PointField.FLOAT32, FLOAT64
 _MISFIT = {IMAGE: "32FC1", COMPRESSED: "h264"}
 
 
 def damaged(fault: Fault, kind: str, data: bytes, codec: Codec) -> bytes:
-    """A reading as a broken driver would send it, by `corrupt`, `wrong_size` or `wrong_encoding`.
+    """A message as a broken driver would send it.
 
     Args:
-        fault: one of these faults.
-        kind: one of `READINGS`.
+        fault: one of `DAMAGE`.
+        kind: of the message; one of those that the fault changes.
         data: CDR bytes of a sound message.
         codec: reads and writes messages.
 
@@ -31,7 +33,16 @@ def damaged(fault: Fault, kind: str, data: bytes, codec: Codec) -> bytes:
         CDR bytes of a valid message whose content is wrong.
     """
     message = codec.decode(kind, data)
-    if fault.fault == "corrupt":
+    if fault.fault == "intrinsics":
+        _zoom(message, fault.factor)
+    elif fault.fault == "nan_points":
+        _lose_points(message, codec)
+    elif fault.fault == "wrong_step":
+        if kind == CLOUD:
+            message.point_step = 2 * message.point_step
+        else:
+            message.step = 2 * message.step
+    elif fault.fault == "corrupt":
         message.data = codec.blob(_corrupt(bytes(message.data), fault.mode, stamp_of(data)))
     elif fault.fault == "wrong_size":
         _halve(kind, message, codec)
@@ -66,6 +77,22 @@ def _halve(kind: str, message: Any, codec: Codec) -> None:
         small = rows.reshape(message.height, message.width, pixel)[::2, ::2]
         message.height, message.width, message.step = small.shape[0], small.shape[1], small.shape[1] * pixel
         message.data = codec.blob(small.tobytes())
+
+
+def _zoom(info: Any, factor: float) -> None:
+    for name, places in (("k", (0, 4)), ("p", (0, 5))):
+        matrix = np.array(getattr(info, name), np.float64)
+        matrix[list(places)] *= factor
+        setattr(info, name, matrix)
+
+
+def _lose_points(cloud: Any, codec: Codec) -> None:
+    content, order = np.frombuffer(bytes(cloud.data), np.uint8).copy(), ">" if cloud.is_bigendian else "<"
+    for field in cloud.fields:
+        if field.name in ("x", "y", "z") and field.datatype in _FLOATS:
+            np.ndarray((cloud.height, cloud.width), order + _FLOATS[field.datatype], content, int(field.offset),
+                       (cloud.row_step, cloud.point_step))[:] = np.nan
+    cloud.data = codec.blob(content.tobytes())
 
 
 def varied(kind: str, data: bytes, number: int, codec: Codec) -> bytes:

@@ -14,6 +14,7 @@ from fusion.errors import BadSensorData
 from ros_nodes.conversion import Transform, camera_info_msg, cloud_msg, compressed_msg, header_msg, image_msg, tf_msg
 from ros_nodes.player_codec import Codec
 from ros_nodes.player_root import Mount, Reading, Recording, Scene
+from ros_nodes.player_sensors import PlayedSensor
 from ros_nodes.player_topics import (
     BASE_FRAME,
     FIXED_FRAME,
@@ -60,8 +61,8 @@ class Source(Protocol):
     """Something that can be played."""
 
     @property
-    def sensors(self) -> dict[str, str]:
-        """Name in the case of the source -> "camera" or "lidar"."""
+    def sensors(self) -> dict[str, PlayedSensor]:
+        """Name in the case of the source -> its topics."""
         ...
 
     @property
@@ -89,9 +90,10 @@ class RootSource:
 
     def __init__(self, recording: Recording, codec: Codec, *, transport: str, warn: Callable[[str], object]) -> None:
         self._recording, self._codec, self._transport, self._warn = recording, codec, transport, warn
-        self.sensors = recording.sensors
-        each = [camera_topics(name, transport) if kind == "camera" else (cloud_topic(name),) for name, kind in self.sensors.items()]
-        self.topics: tuple[Topic, ...] = (*MARKER_TOPICS, STATIC_TOPIC, TF_TOPIC, *(topic for topics in each for topic in topics))
+        each = {name: camera_topics(name, transport) if kind == "camera" else (cloud_topic(name),) for name, kind in recording.sensors.items()}
+        self.sensors = {name: PlayedSensor(topics={topic.name: topic.kind for topic in topics}, frame=frame_of(name))
+                        for name, topics in each.items()}
+        self.topics: tuple[Topic, ...] = (*MARKER_TOPICS, STATIC_TOPIC, TF_TOPIC, *(topic for topics in each.values() for topic in topics))
 
     def events(self) -> Iterator[Event]:
         """All messages of all scenes; a transform from odom to base_link comes before each reading, with the reading's stamp."""

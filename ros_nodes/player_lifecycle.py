@@ -21,7 +21,7 @@ from ros_nodes.player import Player
 from ros_nodes.player_codec import rclpy_codec
 from ros_nodes.player_events import Event
 from ros_nodes.player_settings import PARAMETERS, PlayerSettings, messages, open_source, read_settings
-from ros_nodes.player_topics import CLOCK, IMAGE, Topic, sensor_of
+from ros_nodes.player_topics import CLOCK, IMAGE, Topic
 
 _BOOL, _TRIGGER = "std_msgs/msg/Bool", "std_srvs/srv/Trigger"
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -41,6 +41,7 @@ class PlayerNode(ManagedNode):
         self._settings: PlayerSettings | None = None
         self._player: Player | None = None
         self._publishers_by_topic: dict[str, Any] = {}
+        self._heard_on: tuple[str, ...] = ()
         self._clock_publisher: Any = None
         self._starter: threading.Thread | None = None
         self._active, self._wanted, self._over = False, False, False
@@ -68,6 +69,7 @@ class PlayerNode(ManagedNode):
                 self.get_logger().warning(f"{topic.name}: not played, its type {topic.kind} is not installed")
         if settings.clock:
             self._clock_publisher = self.create_publisher(message_class(CLOCK), "/clock", 10)
+        self._heard_on = tuple(dict.fromkeys(topic for sensor in source.sensors.values() for topic in sensor.heard_on()))
         self._settings, self._over = settings, False
         self._finished.publish(message_class(_BOOL)(data=False))
         self._player = Player(stream, self._send, tick=self._tell if settings.clock else None, ended=self._end, rate=settings.rate)
@@ -112,7 +114,7 @@ class PlayerNode(ManagedNode):
     def _go_when_heard(self) -> None:
         """A message that is sent before the discovery of its subscribers is lost to them."""
         assert self._settings is not None and self._player is not None
-        sensors = {name: publisher for name, publisher in self._publishers_by_topic.items() if sensor_of(name)}
+        sensors = {name: self._publishers_by_topic[name] for name in self._heard_on if name in self._publishers_by_topic}
         heard, changed_s = 0, time.monotonic()
         end_s = changed_s + self._settings.wait_for_subscribers_s
         while self._wanted and time.monotonic() < end_s:

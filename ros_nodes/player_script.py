@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ros_nodes.conversion import Transform, tf_msg, transform_from_msg
 from ros_nodes.faults import Fault
 from ros_nodes.player_codec import STAMPED, Codec, restamped, stamp_of
-from ros_nodes.player_damage import READINGS, damaged, varied
+from ros_nodes.player_damage import DAMAGE, damaged, varied
 from ros_nodes.player_events import Event
-from ros_nodes.player_topics import CAMERA_INFO, SCENE_TOPIC, STATIC_TOPIC, TF, TF_TOPIC, sensor_of
+from ros_nodes.player_sensors import PlayedSensor
+from ros_nodes.player_topics import CAMERA_INFO, READINGS, SCENE_TOPIC, TF, is_static
 
-_DAMAGE = ("corrupt", "wrong_size", "wrong_encoding")
 _FLOODED = (*READINGS, CAMERA_INFO)
 
 
@@ -24,11 +24,18 @@ class FaultScript:
     Args:
         faults: the script.
         codec: reads and writes messages.
+        sensors: of the recording.
     """
 
-    def __init__(self, faults: Sequence[Fault], codec: Codec) -> None:
+    def __init__(self, faults: Sequence[Fault], codec: Codec, sensors: Mapping[str, PlayedSensor]) -> None:
         self._faults, self._codec = tuple(faults), codec
-        self._static: dict[str, Transform] = {}
+        self._owners: dict[str, set[str]] = {}  # topic -> sensors
+        self._carried: dict[str, set[str]] = {}  # frame -> sensors
+        for name, sensor in sensors.items():
+            self._carried.setdefault(sensor.frame, set()).add(name)
+            for topic in sensor.topics:
+                self._owners.setdefault(topic, set()).add(name)
+        self._static: dict[str, dict[str, Transform]] = {}  # topic -> child frame -> transform
         self._frozen: dict[str, Event] = {}
         self._offset_ns = 0
         self._order = 0
@@ -42,8 +49,8 @@ class FaultScript:
             while boundaries and boundaries[0] <= event.play_ns:
                 at_ns = boundaries.pop(0)
                 yield from self._due(waiting, at_ns)
-                if self._static:
-                    self._push(waiting, self._static_event(at_ns))
+                for topic in self._static:
+                    self._push(waiting, self._static_event(topic, at_ns))
             yield from self._due(waiting, event.play_ns, before=True)
             self._offset_ns = event.clock_ns - event.play_ns
             for outgoing in self._treat(event):
@@ -70,11 +77,11 @@ class FaultScript:
     def _treat(self, event: Event) -> Iterable[Event]:
         if event.topic == SCENE_TOPIC:
             self._static.clear()
-        if event.topic == STATIC_TOPIC.name:
+        if is_static(event.topic, event.kind):
             return self._follow_static(event)
         if not self._faults:
             return [event]
-        outgoing = self._transforms(event) if event.topic == TF_TOPIC.name else self._sensor(event)
+        outgoing = self._transforms(event) if event.kind == TF else self._sensor(event)
         back_ns = self._back_ns(event.play_ns)
         return [self._moved(out, -back_ns) for out in outgoing] if back_ns else outgoing
 
@@ -88,17 +95,23 @@ class FaultScript:
         """Several publishers may each have sent a part; one publisher that keeps its last message must send the whole."""
         for message in self._codec.decode(TF, event.data).transforms:
             transform = transform_from_msg(message)
-            self._static[transform.child] = transform
-        return [self._static_event(event.play_ns)]
+            self._static.setdefault(event.topic, {})[transform.child] = transform
+        return [self._static_event(event.topic, event.play_ns)]
 
-    def _static_event(self, play_ns: int) -> Event:
+    def _static_event(self, topic: str, play_ns: int) -> Event:
         missing = {name for fault in self._active(play_ns, "tf_missing") for name in fault.sensors}
         stamp_ns = play_ns + self._offset_ns - self._back_ns(play_ns)
-        sent = [replace(self._turned(transform, play_ns), stamp_ns=stamp_ns) for name, transform in self._static.items() if name not in missing]
-        return Event(play_ns, stamp_ns, STATIC_TOPIC.name, TF, self._codec.encode(TF, tf_msg(self._codec.make, sent)))
+        sent = [replace(self._turned(transform, play_ns), stamp_ns=stamp_ns) for child, transform in self._static[topic].items()
+                if not missing & self._at(child)]
+        return Event(play_ns, stamp_ns, topic, TF, self._codec.encode(TF, tf_msg(self._codec.make, sent)))
+
+    def _at(self, frame: str) -> set[str]:
+        """The sensors in a frame."""
+        return self._carried.get(frame.lstrip("/"), set())
 
     def _turned(self, transform: Transform, play_ns: int) -> Transform:
-        yaw = math.radians(sum(fault.yaw_deg for fault in self._active(play_ns, "decalibrate") if transform.child in fault.sensors))
+        carried = self._at(transform.child)
+        yaw = math.radians(sum(fault.yaw_deg for fault in self._active(play_ns, "decalibrate") if carried & set(fault.sensors)))
         if not yaw:
             return transform
         c, s = math.cos(yaw / 2), math.sin(yaw / 2)
@@ -116,8 +129,8 @@ class FaultScript:
     # --- sensors
 
     def _sensor(self, event: Event) -> list[Event]:
-        name = sensor_of(event.topic)
-        faults = [fault for fault in self._faults if name in fault.sensors] if name else []
+        owners = self._owners.get(event.topic, set())
+        faults = [fault for fault in self._faults if owners & set(fault.sensors)]
         if not faults:
             return [event]
         reading = event.kind in READINGS
@@ -128,7 +141,7 @@ class FaultScript:
         if "drop" in kinds or ("no_info" in kinds and event.kind == CAMERA_INFO):
             return []
         for fault in active:
-            if reading and fault.fault in _DAMAGE:
+            if event.kind in DAMAGE.get(fault.fault, ()):
                 event = replace(event, data=damaged(fault, event.kind, event.data, self._codec))
         outgoing = [event]
         for fault in active:

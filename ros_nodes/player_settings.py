@@ -28,7 +28,7 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
     "faults": ("", "path of a fault script"),
     "clock": (True, "publish /clock"),
     "start_paused": (False, "wait for ~/resume"),
-    "wait_for_subscribers": (10.0, "seconds to wait at most until every sensor topic has a subscriber"),
+    "wait_for_subscribers": (10.0, "seconds to wait at most until every topic of a sensor has a subscriber"),
 }
 """Name -> default and description."""
 
@@ -84,4 +84,4 @@ def open_source(settings: PlayerSettings, codec: Codec, warn: Callable[[str], ob
 def messages(settings: PlayerSettings, source: Source, codec: Codec) -> Iterator[Event]:
     """The messages with the script's faults; the script is read now, and UserError raised for what is wrong in it."""
     faults = load_faults(settings.faults, source.sensors) if settings.faults else ()
-    return FaultScript(faults, codec).apply(repeated(source) if settings.loop else source.events())
+    return FaultScript(faults, codec, source.sensors).apply(repeated(source) if settings.loop else source.events())

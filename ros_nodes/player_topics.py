@@ -12,6 +12,8 @@ TF = "tf2_msgs/msg/TFMessage"
 CLOCK = "rosgraph_msgs/msg/Clock"
 HEADER = "std_msgs/msg/Header"
 STRING = "std_msgs/msg/String"
+READINGS = (IMAGE, COMPRESSED, CLOUD)
+"""Types of what sensors measure."""
 
 SCENE_TOPIC = "/dataset/scene"
 """`std_msgs/String` with the scene's name, at its start: calibration and time begin anew."""
@@ -42,6 +44,11 @@ class Topic:
 def frame_of(sensor: str) -> str:
     """Frame id of a sensor: its name in lower case."""
     return sensor.lower()
+
+
+def is_static(topic: str, kind: str) -> bool:
+    """Whether a topic, in whatever namespace, holds transforms that stay: late subscribers get the last message."""
+    return kind == TF and topic.rpartition("/")[2] == "tf_static"
 
 
 def sensor_of(topic: str) -> str | None:

@@ -24,7 +24,7 @@ from ros_nodes.bag import add_parser
 from ros_nodes.bag_reader import BagSource
 from ros_nodes.bag_root import write_root
 from ros_nodes.bag_writer import write_bag
-from ros_nodes.faults import Fault
+from ros_nodes.faults import Fault, parse_fault
 from ros_nodes.player_codec import rosbags_codec, stamp_of
 from ros_nodes.player_events import RootSource
 from ros_nodes.player_root import Recording
@@ -128,11 +128,11 @@ def test_real_scene(scene0523: Path, tmp_path: Path) -> None:
 def test_the_player_plays_a_bag_as_the_drive_it_was_made_of(drive: Path, bag: Path) -> None:
     source = BagSource(bag)
     root = RootSource(Recording(drive, VERSION), CODEC, transport="compressed", warn=print)
-    assert source.sensors == {"cam_front": "camera", "cam_back": "camera", "lidar_top": "lidar"}
+    assert {name.upper(): sensor for name, sensor in source.sensors.items()} == root.sensors
     assert {(topic.name, topic.kind, topic.latched) for topic in source.topics} == {(topic.name, topic.kind, topic.latched) for topic in root.topics}
     assert list(source.events()) == list(root.events())
     assert list(BagSource(next(bag.glob("*.mcap"))).events()) == list(root.events())
-    late = list(FaultScript([Fault(fault="delay", sensors=("cam_back",), ms=30)], CODEC).apply(source.events()))
+    late = list(FaultScript([Fault(fault="delay", sensors=("cam_back",), ms=30)], CODEC, source.sensors).apply(source.events()))
     assert all((event.clock_ns - stamp_of(event.data)) // MS == (30 if "cam_back" in event.topic else 0)
                for event in late if event.kind == COMPRESSED)
 
@@ -177,6 +177,46 @@ def robot(spoil: Callable[[str, Any], Any] = lambda kind, message: message) -> l
                                      distortion=np.array([-0.1, 0.01, 0, 0, 0]))
             found.append((stamp + 10 * MS, "/eye/camera_info", CAMERA_INFO, info))
     return found
+
+
+def test_sensors_of_a_bag_with_names_of_its_own(tmp_path: Path) -> None:
+    """A fault script speaks of them by topic; calibration and transforms of a camera are found whatever they are called."""
+    make = CODEC.make
+    seen = c.image_msg(make, np.zeros((2, 2, 3), np.uint8), stamp_ns=1_700_000_000 * S, frame_id="rear_optical")
+    squeezed = c.compressed_msg(make, b"...", stamp_ns=1_700_000_000 * S, frame_id="eye")
+    info = c.camera_info_msg(make, np.eye(3), (2, 2), stamp_ns=1_700_000_000 * S, frame_id="rear_optical")
+    bag = make_bag(tmp_path / "robot", [*robot(), (1_700_000_001 * S, "/rear/pixels/image", IMAGE, seen),
+                                        (1_700_000_001 * S, "/eye/image_raw/compressed", COMPRESSED, squeezed),
+                                        (1_700_000_001 * S, "/rear/info", CAMERA_INFO, info)])
+    source = BagSource(bag)
+    assert {name: (set(sensor.topics), sensor.frame, sensor.modality) for name, sensor in source.sensors.items()} == {
+        "/velodyne_points": ({"/velodyne_points"}, "velodyne", "lidar"),
+        "/eye/image_raw": ({"/eye/image_raw", "/eye/image_raw/compressed", "/eye/camera_info"}, "eye", "camera"),
+        "/rear/pixels/image": ({"/rear/pixels/image", "/rear/info"}, "rear_optical", "camera")}
+
+    def played(record: dict[str, Any]) -> list[Any]:
+        return list(FaultScript([parse_fault(record, source.sensors, "test")], CODEC, source.sensors).apply(source.events()))
+
+    sound = list(source.events())
+    for word in ("/eye/image_raw", "/eye/camera_info", "/eye/image_raw/compressed"):
+        lost = played({"fault": "drop", "sensor": word})
+        assert [e.topic for e in lost] == [e.topic for e in sound if not e.topic.startswith("/eye")], word
+    blind = played({"fault": "no_info", "sensor": "/rear/pixels/image"})
+    assert {e.topic for e in sound} - {e.topic for e in blind} == {"/rear/info"} and len(blind) == len(sound) - 1
+    static = [CODEC.decode(TF, e.data) for e in played({"fault": "tf_missing", "sensor": "/velodyne_points"}) if e.topic == "/tf_static"]
+    assert [t.child_frame_id for t in static[0].transforms] == ["eye"]
+    with pytest.raises(UserError, match="did you mean '/velodyne_points'"):
+        parse_fault({"fault": "drop", "sensor": "/velodyne_point"}, source.sensors, "test")
+
+
+def test_static_transforms_in_a_namespace_are_those_of_it_alone(tmp_path: Path) -> None:
+    messages = [(time, topic.replace("/tf", "/robot/tf"), kind, message) for time, topic, kind, message in robot()]
+    source = BagSource(make_bag(tmp_path / "robot", messages))
+    assert [topic.name for topic in source.topics if topic.latched] == ["/robot/tf_static"]
+    turned = [parse_fault({"fault": "decalibrate", "sensor": "/eye/image_raw", "yaw_deg": 90, "from_s": 1}, source.sensors, "test")]
+    events = [e for e in FaultScript(turned, CODEC, source.sensors).apply(source.events()) if e.topic == "/robot/tf_static"]
+    turns = [{t.child: round(t.parent_T_child[1, 0], 6) for t in map(c.transform_from_msg, CODEC.decode(TF, e.data).transforms)} for e in events]
+    assert turns == [{"velodyne": 0, "eye": 0}, {"velodyne": 0, "eye": 1}]
 
 
 ROBOT_SENSORS = {"CAM_EYE": "/eye/image_raw", "LIDAR_TOP": "/velodyne_points"}

@@ -17,13 +17,22 @@ from fusion.errors import BadSensorData, UserError
 from ros_nodes import conversion as c
 from ros_nodes.faults import FAULTS, Fault, load_faults, parse_fault
 from ros_nodes.player_codec import Codec, rclpy_codec, restamped, rosbags_codec, stamp_of
+from ros_nodes.player_damage import damaged
 from ros_nodes.player_events import Event
 from ros_nodes.player_script import FaultScript
+from ros_nodes.player_sensors import PlayedSensor
 from ros_nodes.player_topics import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE, TF
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 
-SENSORS = {"CAM_FRONT": "camera", "CAM_BACK": "camera", "LIDAR_TOP": "lidar"}
+def camera(name: str) -> PlayedSensor:
+    """A camera with raw and compressed images, as a bag may hold both."""
+    at = f"/sensors/{name}/"
+    return PlayedSensor(topics={at + "image": IMAGE, at + "image/compressed": COMPRESSED, at + "camera_info": CAMERA_INFO}, frame=name)
+
+
+SENSORS = {"CAM_FRONT": camera("cam_front"), "CAM_BACK": camera("cam_back"),
+           "LIDAR_TOP": PlayedSensor(topics={"/sensors/lidar_top/points": CLOUD}, frame="lidar_top")}
 CODEC = rosbags_codec()
 MS, S = 1_000_000, 1_000_000_000
 START = 1_600_000_000 * S
@@ -40,9 +49,9 @@ def test_a_script_is_read(tmp_path: Path) -> None:
     path.write_text("- {sensor: CAM_FRONT, fault: delay, ms: 150, from_s: 2, to_s: 6}\n- {sensor: all, fault: no_info}\n"
                     "- {sensor: [lidar_top, CAM_BACK], fault: drop}\n- {fault: clock_back, seconds: 3, from_s: 1}\n")
     late, blind, dead, back = load_faults(path, SENSORS)
-    assert late == Fault(fault="delay", sensors=("cam_front",), ms=150.0, from_s=2.0, to_s=6.0)
-    assert blind.sensors == ("cam_front", "cam_back")  # a LiDAR has no camera_info
-    assert (dead.sensors, dead.from_s, dead.to_s) == (("lidar_top", "cam_back"), 0.0, math.inf)
+    assert late == Fault(fault="delay", sensors=("CAM_FRONT",), ms=150.0, from_s=2.0, to_s=6.0)
+    assert blind.sensors == ("CAM_FRONT", "CAM_BACK")  # a LiDAR has no camera_info
+    assert (dead.sensors, dead.from_s, dead.to_s) == (("LIDAR_TOP", "CAM_BACK"), 0.0, math.inf)
     assert (back.sensors, back.seconds) == ((), 3.0)
     assert [late.active(round(s * 1e9)) for s in (1.9, 2, 5.9, 6)] == [False, True, True, False]
 
@@ -56,6 +65,10 @@ def test_a_script_is_read(tmp_path: Path) -> None:
     ({"fault": "drop", "sensor": "CAM_FRONT", "ms": 5}, "key 'ms': unknown"),
     ({"fault": "drop", "sensor": "CAM_FRONT", "from_s": 4, "to_s": 3}, "expected from_s before to_s"),
     ({"fault": "no_info", "sensor": "LIDAR_TOP"}, "expected one of cam_front, cam_back"),
+    ({"fault": "nan_points", "sensor": "CAM_BACK"}, "'cam_back': unknown; expected one of lidar_top"),
+    ({"fault": "intrinsics", "sensor": "CAM_BACK"}, "factor is missing"),
+    ({"fault": "intrinsics", "sensor": "CAM_BACK", "factor": 0}, "factor 0; expected a positive number"),
+    ({"fault": "drop", "sensor": "/sensors/cam_front/imag"}, "'/sensors/cam_front/imag': unknown; expected one of"),
     ({"fault": "clock_back", "sensor": "CAM_FRONT", "seconds": 1}, "key 'sensor': unknown"),
     ({"fault": "flood", "sensor": "CAM_FRONT", "times": 2.5}, "times 2.5; expected a whole number"),
     ({"fault": "corrupt", "sensor": "CAM_FRONT", "mode": "nois"}, "did you mean 'noise'"),
@@ -73,6 +86,14 @@ def test_unreadable_scripts(tmp_path: Path, content: str) -> None:
         load_faults(path, SENSORS)
     with pytest.raises(UserError, match="cannot be read"):
         load_faults(tmp_path / "none.yaml", SENSORS)
+
+
+def test_the_description_is_that_of_the_code(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "ros_nodes/faults.md").read_text()
+    rows = [line.strip("| ").split(" | ")[:2] for line in text.splitlines() if line.startswith("| `")]
+    assert {name.strip("`"): what.removesuffix(" |") for name, what in rows} == FAULTS
+    (tmp_path / "faults.yaml").write_text(text.split("```")[1].removeprefix("yaml"))
+    assert [fault.fault for fault in load_faults(tmp_path / "faults.yaml", SENSORS)] == ["drop", "delay", "corrupt", "clock_back"]
 
 
 # --- what they do
@@ -106,7 +127,7 @@ def stream(kind: str = COMPRESSED, count: int = 4) -> list[Event]:
 
 def run(faults: Iterable[dict[str, Any]], events: list[Event], codec: Codec = CODEC) -> list[Event]:
     """Events after a script, always in order."""
-    script = FaultScript([parse_fault(record, SENSORS, "test") for record in faults], codec)
+    script = FaultScript([parse_fault(record, SENSORS, "test") for record in faults], codec, SENSORS)
     result = list(script.apply(events))
     assert all(before.play_ns <= after.play_ns for before, after in pairwise(result))
     return result
@@ -123,8 +144,8 @@ def test_no_faults_leave_the_stream_as_it_is() -> None:
 
 def test_other_sensors_are_left_alone() -> None:
     for name in FAULTS:
-        needs = {"delay": {"ms": 5}, "decalibrate": {"yaw_deg": 5}}.get(name, {})
-        if name in ("tf_delay", "clock_back", "flood"):
+        needs = {"delay": {"ms": 5}, "decalibrate": {"yaw_deg": 5}, "intrinsics": {"factor": 2}}.get(name, {})
+        if name in ("tf_delay", "clock_back", "flood", "nan_points"):
             continue
         result = run([{"fault": name, "sensor": "CAM_BACK", **needs}], stream())
         assert result[1:] == stream()[1:], name
@@ -181,11 +202,41 @@ def test_wrong_size(kind: str) -> None:
     assert (c.image_from_msg if kind == IMAGE else c.image_from_compressed_msg)(CODEC.decode(kind, image.data)).shape == (16, 32, 3)
 
 
-@pytest.mark.parametrize("fault", ["corrupt", "wrong_size", "wrong_encoding"])
+@pytest.mark.parametrize("fault", ["corrupt", "wrong_size", "wrong_encoding", "wrong_step"])
 def test_damaged_clouds_are_refused_by_their_reader(fault: str) -> None:
     cloud = next(e for e in run([{"fault": fault, "sensor": "LIDAR_TOP"}], stream()) if "points" in e.topic)
     with pytest.raises(BadSensorData):
         c.points_from_cloud(CODEC.decode(CLOUD, cloud.data), intensity_max=255)
+
+
+def test_a_step_that_does_not_fit_is_refused_and_compressed_images_have_none() -> None:
+    image = next(e for e in run([{"fault": "wrong_step", "sensor": "CAM_FRONT"}], stream(IMAGE)) if "image" in e.topic)
+    with pytest.raises(BadSensorData, match="with step 384 for 64x32 rgb8"):
+        c.image_from_msg(CODEC.decode(IMAGE, image.data))
+    assert run([{"fault": "wrong_step", "sensor": "CAM_FRONT"}], stream())[1:] == stream()[1:]
+    compressed = {"CAM_FRONT": PlayedSensor(topics={"/c": COMPRESSED}, frame="")}
+    with pytest.raises(UserError, match="no sensor that it could concern"):
+        parse_fault({"fault": "wrong_step", "sensor": "all"}, compressed, "test")
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_points_without_a_position_are_dropped_by_their_reader(big: bool) -> None:
+    event = next(e for e in stream() if "points" in e.topic)
+    message = CODEC.decode(CLOUD, event.data)
+    if big:
+        message.is_bigendian, message.data = True, np.frombuffer(bytes(message.data), "<f4").astype(">f4").view(np.uint8)
+    fault = parse_fault({"fault": "nan_points", "sensor": "LIDAR_TOP"}, SENSORS, "test")
+    cloud = CODEC.decode(CLOUD, damaged(fault, CLOUD, CODEC.encode(CLOUD, message), CODEC))
+    columns = c.cloud_columns(cloud)
+    assert all(np.isnan(columns[name]).all() for name in "xyz") and (columns["intensity"] == 1).all() and len(columns["x"]) == 3
+    assert len(c.points_from_cloud(cloud, intensity_max=255)) == 0
+
+
+def test_other_intrinsics_for_a_while() -> None:
+    result = run([{"fault": "intrinsics", "sensor": "CAM_FRONT", "factor": 1.2, "from_s": 0.1, "to_s": 0.3}], stream())
+    infos = [CODEC.decode(CAMERA_INFO, e.data) for e in result if "camera_info" in e.topic]
+    assert [c.camera_model_from_info(info).intrinsics.diagonal().tolist() for info in infos] == [[f, f, 1] for f in (50, 60, 60, 50)]
+    assert [c.camera_model_from_info(info, rectified=True).intrinsics[1, 1] for info in infos] == [50, 60, 60, 50]
 
 
 def statics(events: Iterable[Event]) -> list[tuple[int, dict[str, float]]]:
@@ -258,6 +309,7 @@ def test_stamps_are_changed_in_place() -> None:
 EVERY_FAULT: list[dict[str, Any]] = [
     {"fault": "corrupt"}, {"fault": "corrupt", "mode": "noise"}, {"fault": "wrong_size"}, {"fault": "wrong_encoding"}, {"fault": "flood"},
     {"fault": "freeze"}, {"fault": "drop"}, {"fault": "no_info"}, {"fault": "delay", "ms": 30}, {"fault": "decalibrate", "yaw_deg": 3},
+    {"fault": "wrong_step"}, {"fault": "nan_points"}, {"fault": "intrinsics", "factor": 1.1},
     {"fault": "tf_missing", "sensor": "CAM_FRONT"}, {"fault": "tf_delay", "ms": 30}, {"fault": "clock_back", "seconds": 2}]
 
 

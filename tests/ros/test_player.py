@@ -24,7 +24,6 @@ from fusion.data.readers import read_image, remove_close
 from fusion.errors import UserError
 from fusion.geometry.transforms import pose
 from ros_nodes import conversion as c
-from ros_nodes.bag_writer import write_bag
 from ros_nodes.player import Player
 from ros_nodes.player_codec import rosbags_codec, stamp_of
 from ros_nodes.player_events import SCENE_GAP_NS, Event, RootSource, repeated
@@ -304,25 +303,40 @@ def test_errors_end_the_play_and_stop_ends_the_threads() -> None:
 # --- as a node
 
 
+def bag_of_others(root: Path, out: Path) -> Path:
+    """Scene one as another robot would record it: no topic below /sensors/."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    store, connections = get_typestore(Stores.ROS2_JAZZY), {}
+    with Writer(out, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        for event in source(root, scenes=["scene-one"]).events():
+            topic = event.topic.replace("/sensors/", "/robot/")
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, event.kind, typestore=store)
+            writer.write(connections[topic], event.clock_ns, event.data)
+    return out
+
+
 @pytest.mark.parametrize(("origin", "transport"), [("root", "raw"), ("root", "compressed"), ("bag", "compressed")])
 def test_node_plays_over_dds(ros: Any, start_node: Any, lifecycle: Any, drive: Path, tmp_path: Path, origin: str, transport: str) -> None:
     from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    image = "/sensors/cam_back/image" + ("/compressed" if transport == "compressed" else "")
+    top = "/robot" if origin == "bag" else "/sensors"
+    image = f"{top}/cam_back/image" + ("/compressed" if transport == "compressed" else "")
     heard = {topic: ros.subscribe(topic, c.message_class(kind), qos) for topic, kind, qos in (
         (image, COMPRESSED if transport == "compressed" else IMAGE, qos_profile_sensor_data), ("/tf", TF, 100),
-        ("/sensors/lidar_top/points", CLOUD, qos_profile_sensor_data), ("/clock", "rosgraph_msgs/msg/Clock", 100))}
+        (f"{top}/lidar_top/points", CLOUD, qos_profile_sensor_data), ("/clock", "rosgraph_msgs/msg/Clock", 100))}
     finished = ros.subscribe("/player_node/finished", c.message_class("std_msgs/msg/Bool"), latched)
     what: dict[str, object] = {"dataroot": drive, "version": VERSION, "scenes": "scene-one", "transport": transport}
     if origin == "bag":
-        write_bag(drive, VERSION, ["scene-one"], tmp_path / "bag")
-        what = {"bag": tmp_path / "bag"}
+        what = {"bag": bag_of_others(drive, tmp_path / "bag")}
     node = start_node("player_node", {**what, "rate": "2"})
     lifecycle.configure("player_node", PATIENCE_S)
     lifecycle.activate("player_node", PATIENCE_S)
     ros.spin_until(lambda: any(message.data for message in finished), "the end")
-    ros.spin_until(lambda: len(heard[image]) == KEYFRAMES and len(heard["/sensors/lidar_top/points"]) == KEYFRAMES + (KEYFRAMES - 1) * SWEEPS,
+    ros.spin_until(lambda: len(heard[image]) == KEYFRAMES and len(heard[f"{top}/lidar_top/points"]) == KEYFRAMES + (KEYFRAMES - 1) * SWEEPS,
                    "every image and cloud")
     expected = open_data(drive, VERSION).load("scene-one-0").cameras["CAM_BACK"]
     assert expected is not None
@@ -336,6 +350,7 @@ def test_node_plays_over_dds(ros: Any, start_node: Any, lifecycle: Any, drive: P
     back = next(t for t in map(c.transform_from_msg, static[0].transforms) if t.child == "cam_back")
     np.testing.assert_array_equal(back.parent_T_child, pose([0.5, -0.5, -0.5, 0.5], [0, 0, 1.5]))
     assert "finished: " in node.output
+    node.wait_for_line(f"playing without a subscriber to {top}/")  # the sensors that nobody listens to: it waited for them
 
 
 def test_node_refuses_what_is_impossible_and_can_be_asked_again(ros: Any, start_node: Any, lifecycle: Any, drive: Path) -> None:
