@@ -118,6 +118,8 @@ def clocked(path: Path) -> Iterator[dict[str, float]]:
 
 def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, folder: Path) -> None:
     """Train, score and leave `result.json`."""
+    import torch
+
     from fusion.checkpoint import load_checkpoint, resolve_model
     from fusion.config import to_mapping
     from fusion.data.open import open_source
@@ -148,7 +150,8 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     print(f"trained: {spent['wall_seconds']:.0f} s, {spent['cpu_seconds']:.0f} s of the processor", flush=True)
     validation = open_source(args.val_dataroot, args.val_version)
     sensors = validation.sensors()
-    runs = answer_states(validation, Perceiver(TorchBackend(network, config)), validation.scenes(),
+    backend = TorchBackend(network, config, device="cuda" if torch.cuda.is_available() else "cpu")
+    runs = answer_states(validation, Perceiver(backend), validation.scenes(),
                          (*sensor_states(sensors), half_cameras_lost(sensors)), folder / "states")
     scored = states_mapping(score_states(args.val_dataroot, args.val_version, validation.scenes(), runs))
     budget = {"train": {k: v for k, v in to_mapping(recipe.train).items() if k not in FREE_TO_DIFFER}, "train_scenes": len(scenes),
