@@ -13,7 +13,8 @@ import numpy as np
 from fusion.errors import BadSensorData
 
 _MARKERS = {"jpeg": (b"\xff\xd8", b"\xff\xd9"), "png": (b"\x89PNG\r\n\x1a\n", b"IEND")}
-_REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+# OpenCV 5 refuses the flag for RGB beside the one for BGR, which its names for reduced colour images hold.
+_REDUCED = {1: cv2.IMREAD_COLOR_RGB, **{n: getattr(cv2, f"IMREAD_REDUCED_COLOR_{n}") & ~cv2.IMREAD_COLOR | cv2.IMREAD_COLOR_RGB for n in (2, 4, 8)}}
 _TAIL_BYTES = 64  # an end marker is looked for here; some writers add a few bytes after it
 
 
@@ -51,8 +52,7 @@ def decode_rgb(content: bytes, reduction: int = 1) -> np.ndarray | None:
         `(H, W, 3)` uint8 RGB; None where they cannot be decoded.
     """
     try:
-        flags = _REDUCED[reduction] | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        return cv2.imdecode(np.frombuffer(content, np.uint8), _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         return None
 
