@@ -24,6 +24,7 @@ class NodeStatus:
         state: of its lifecycle.
         fault: why it could not be configured; "" where it could.
         motion: why the ego's motion is not known; "" where it is.
+        clock: level and text of what is wrong with simulated time.
         errors: instants that inference failed on; `last_error` names the stamp and the reason of the last, at `failed_s` (monotonic).
         answers: answers published.
         bad_messages: messages that were no use to anyone, such as a transform without numbers.
@@ -34,6 +35,7 @@ class NodeStatus:
     state: str = "unconfigured"
     fault: str = ""
     motion: str = ""
+    clock: tuple[int, str] = (OK, "")
     errors: int = 0
     last_error: str = ""
     failed_s: float = -math.inf
@@ -46,8 +48,12 @@ class NodeStatus:
         """`diagnostic_msgs/DiagnosticStatus`."""
         if self.fault:
             level, text = ERROR, f"not configured: {self.fault}"
+        elif self.clock[0] == ERROR:
+            level, text = self.clock
         elif time.monotonic() - self.failed_s < SHOWN_S:
             level, text = ERROR, self.last_error
+        elif self.clock[0] == WARN:
+            level, text = self.clock
         elif self.motion:
             level, text = WARN, f"sensors are taken as simultaneous: {self.motion}"
         else:

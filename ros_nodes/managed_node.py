@@ -4,19 +4,24 @@
 # mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import rclpy
 import rclpy.utilities
-from rclpy.clock import JumpThreshold
+from rclpy.clock import Clock, JumpThreshold, ROSClock
+from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fusion.errors import UserError
-from ros_nodes.conversion import message_class
+from ros_nodes.clock_watch import ClockWatch
+from ros_nodes.conversion import ERROR, OK, message_class
+from ros_nodes.parameter_checks import suggest
+from ros_nodes.parameter_setting import refusal
 from ros_nodes.right_of_way import GivingWay, RightOfWay
 
 JUMP_NS = 100_000_000
@@ -31,6 +36,7 @@ class ManagedNode(LifecycleNode):
         parameters: name -> default and description. Others that are given are declared too, so that a mistyped one is seen.
 
     Attributes:
+        steady: a clock that nobody sets, for timers.
         right_of_way: a thread beside the callbacks' holds it during short work that no message may hold up.
     """
 
@@ -42,13 +48,59 @@ class ManagedNode(LifecycleNode):
             if not self.has_parameter(key):
                 default, description = parameters.get(key, (None, ""))
                 self.declare_parameter(key, default, descriptor(description=description, dynamic_typing=True))
+        self._parameters_known = parameters
+        self.add_on_set_parameters_callback(self._on_set)
         self._jump_handle: Any = None
         self.right_of_way = RightOfWay()
+        self.steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._clock_watch, self._clock_level = ClockWatch(), OK
 
     def values(self) -> dict[str, Any]:
         """Parameter name -> value."""
         parameters: Mapping[str, Any] = self.get_parameters_by_prefix("")
         return {name: parameter.value for name, parameter in parameters.items()}
+
+    def default_of(self, name: str) -> Any:
+        """A parameter's default; UserError where there is no such parameter."""
+        if name not in self._parameters_known:
+            raise UserError(f"{name}: unknown parameter{suggest(name, self._parameters_known)}")
+        return self._parameters_known[name][0]
+
+    def _on_set(self, changes: list[Any]) -> Any:
+        reason = refusal({change.name: change.value for change in changes}, self.values(), state=self.state_label,
+                         node=self.get_fully_qualified_name(), default_of=self.default_of)
+        return message_class("rcl_interfaces/msg/SetParametersResult")(successful=not reason, reason=reason)
+
+    # State and time
+
+    @property
+    def state_label(self) -> str:
+        """Of the lifecycle, as "active"."""
+        return str(self._state_machine.current_state[1])
+
+    @property
+    def status_name(self) -> str:
+        """What the node is called in diagnostics: with its namespace, as two robots may report to one place."""
+        return str(self.get_fully_qualified_name()).lstrip("/")
+
+    def stopped_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
+        """A timer on the steady clock that runs from its `reset` on; `create_timer(autostart=False)` came after Humble."""
+        timer = self.create_timer(period_s, self.guarded(callback), clock=self.steady)
+        timer.cancel()
+        return timer
+
+    def clock_trouble(self) -> tuple[int, str]:
+        """Level and text of what is wrong with simulated time while the node is active; logged when it becomes worse or well."""
+        clock = self.get_clock()
+        waits = isinstance(clock, ROSClock) and clock.ros_time_is_active and self.state_label == "active"
+        level, text = self._clock_watch.look(clock.now().nanoseconds if waits else None, time.monotonic())
+        if level != self._clock_level:
+            self._clock_level = level
+            if level != OK:
+                (self.get_logger().error if level == ERROR else self.get_logger().warning)(text)
+            elif waits:
+                self.get_logger().info("/clock moves")
+        return level, text
 
     # Transitions
 

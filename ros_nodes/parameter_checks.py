@@ -12,6 +12,9 @@ from fusion.errors import UserError
 MOST_MS = 10_000.0
 """No duration that a node is given is longer than this, in milliseconds: a longer one is a mistaken unit."""
 
+BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+"""How the names of rclpy's own parameters start."""
+
 
 def text(key: str, value: Any, *, empty: bool = False) -> str:
     """A text, trimmed; with `empty` it may be empty."""
@@ -20,10 +23,10 @@ def text(key: str, value: Any, *, empty: bool = False) -> str:
     return value.strip()
 
 
-def texts(key: str, value: Any) -> tuple[str, ...]:
+def texts(key: str, value: Any, expected: str = "a list of texts") -> tuple[str, ...]:
     """A list of texts without empty ones: ROS has no way to write an empty list of texts but [""]."""
     if isinstance(value, (str, bool, int, float)) or not all(isinstance(item, str) for item in value):
-        raise UserError(f"{key}: expected a list of texts, got {value!r}")
+        raise UserError(f"{key}: expected {expected}, got {value!r}")
     return tuple(item.strip() for item in value if item.strip())
 
 
@@ -38,6 +41,15 @@ def flag(key: str, value: Any) -> bool:
     """True or false."""
     if not isinstance(value, bool):
         raise UserError(f"{key}: expected true or false, got {value!r}")
+    return value
+
+
+def auto_or_flag(key: str, value: Any) -> bool | None:
+    """True, false, or None for "auto"."""
+    if value == "auto":
+        return None
+    if not isinstance(value, bool):
+        raise UserError(f"{key}: expected auto, true or false, got {value!r}")
     return value
 
 

@@ -14,7 +14,7 @@ from ros_nodes.effort import Effort
 from ros_nodes.pipeline import Answer
 
 if TYPE_CHECKING:
-    from rclpy.node import Node
+    from ros_nodes.managed_node import ManagedNode
 
 DEPTH = 5
 
@@ -28,7 +28,7 @@ class AnswerPublisher:
         markers_min_score: boxes below are not drawn.
     """
 
-    def __init__(self, node: Node, frame_id: str, markers_min_score: float) -> None:
+    def __init__(self, node: ManagedNode, frame_id: str, markers_min_score: float) -> None:
         self._node, self._frame_id, self._markers_min_score = node, frame_id, markers_min_score
         self.sends_detections = message_available(DETECTION_TYPE)
         self._detections = node.create_publisher(message_class(DETECTION_TYPE), "~/detections", DEPTH) if self.sends_detections else None
@@ -49,7 +49,7 @@ class AnswerPublisher:
                                      "overhead_cpu": 1e3 * effort.cpu_s, "overhead_starved": 1e3 * effort.starved_s}
         self._sensors.publish(sensors_used_msg(
             rclpy_make, stamp_ns=answer.detections.stamp_ns, used=answer.used, missing=answer.missing, skew_ns=answer.skew_ns,
-            stages_ms=stages, node=self._node.get_name(), frame_id=self._frame_id))
+            stages_ms=stages, node=self._node.status_name, frame_id=self._frame_id))
 
     def destroy(self) -> None:
         """Take the publishers down."""

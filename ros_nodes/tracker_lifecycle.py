@@ -8,8 +8,6 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from fusion.errors import BadSensorData, UserError
@@ -17,7 +15,6 @@ from fusion.types import Tracks
 from ros_nodes.conversion import (
     DETECTION_TYPE,
     ERROR,
-    OK,
     WARN,
     detections_from_msg,
     diagnostics_msg,
@@ -57,9 +54,8 @@ class TrackerNode(ManagedNode):
         self._listener: TransformListener | None = None
         self._detection_subscription: Any = None
         self._reports = self.create_publisher(message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", 10)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._report_timer = self.create_timer(REPORT_S, self.guarded(self._report), clock=steady)
-        self._poll_timer = self.create_timer(POLL_S, self.guarded(self._poll), clock=steady, autostart=False)
+        self._report_timer = self.create_timer(REPORT_S, self.guarded(self._report), clock=self.steady)
+        self._poll_timer = self.stopped_timer(POLL_S, self._poll)
         self.call_on_jump(self._on_jump)
 
     # Lifecycle
@@ -159,14 +155,17 @@ class TrackerNode(ManagedNode):
 
     def _report(self) -> None:
         values: dict[str, object] = {"state": self._state, "tracks": self._alive}
-        level, text = (ERROR, f"not configured: {self._fault}") if self._fault else (OK, self._state)
+        trouble = [(ERROR, f"not configured: {self._fault}")] if self._fault else [self.clock_trouble()]
         if self._pipeline is not None:
             values |= asdict(self._pipeline.counts)
             if self._pipeline.dropped > self._reported:
-                level, text = WARN, f"detections dropped: {self._pipeline.counts.last_reason}"
+                trouble.append((WARN, f"detections dropped: {self._pipeline.counts.last_reason}"))
             self._reported = self._pipeline.dropped
-        status = status_msg(rclpy_make, name=f"{self.get_name()}: node", level=level, message=text, values=values)
-        self._reports.publish(diagnostics_msg(rclpy_make, {}, stamp_ns=self.get_clock().now().nanoseconds, node=self.get_name(), extra=[status]))
+        if self._detection_subscription is not None and not self.count_publishers(self.resolve_topic_name(self._topic)):
+            trouble.append((WARN, f"nobody publishes detections on {self.resolve_topic_name(self._topic)}"))
+        level, text = max(trouble, key=lambda each: each[0])  # of equally bad ones the first
+        status = status_msg(rclpy_make, name=f"{self.status_name}: node", level=level, message=text or self._state, values=values)
+        self._reports.publish(diagnostics_msg(rclpy_make, {}, stamp_ns=self.get_clock().now().nanoseconds, node=self.status_name, extra=[status]))
 
 
 def run(args: list[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from fusion.config import apply_sets, from_mapping
 from fusion.errors import UserError
 from fusion.tracking import TRACKING_CLASSES, TrackerConfig
-from ros_nodes.parameter_checks import ns, number, suggest, text, texts
+from ros_nodes.parameter_checks import BUILT_IN, ns, number, suggest, text, texts
 
 PARAMETERS: Mapping[str, tuple[Any, str]] = {
     "detections_topic": ("fusion_node/detections", "vision_msgs/Detection3DArray to follow"),
@@ -28,7 +28,6 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
 
 _OF_THE_TRACKER = ("method", "min_score", "min_hits", "max_unseen_s", "report_unseen_s")
 _TOPIC = re.compile(r"(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
-_BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,7 @@ def read_tracker_config(values: Mapping[str, Any]) -> TrackerNodeConfig:
     Raises:
         UserError: an unknown parameter, or a value of the wrong type or out of range.
     """
-    given = {name: value for name, value in values.items() if not name.startswith(_BUILT_IN) and value is not None}
+    given = {name: value for name, value in values.items() if not name.startswith(BUILT_IN) and value is not None}
     for name in given:
         if name not in PARAMETERS:
             raise UserError(f"{name}: unknown parameter{suggest(name, PARAMETERS)}")

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.usefixtures("needs_ros")
 @pytest.mark.parametrize(("status", "level", "words"), [
     ({"state": "active"}, OK, "active"),
     ({"fault": "model: no such file"}, ERROR, "not configured: model: no such file"),
+    ({"clock": (ERROR, "nothing on /clock"), "last_error": "inference failed", "failed_s": 0.0}, ERROR, "nothing on /clock"),
+    ({"clock": (WARN, "time stands still"), "motion": "'odom' is not on /tf"}, WARN, "time stands still"),
+    ({"clock": (WARN, "time stands still"), "last_error": "inference failed", "failed_s": 0.0}, ERROR, "inference failed"),
     ({"motion": "'odom' is not on /tf"}, WARN, "sensors are taken as simultaneous: 'odom' is not on /tf"),
     ({"last_error": "inference failed at stamp 1.5", "failed_s": 0.0}, ERROR, "inference failed at stamp 1.5"),
     ({"last_error": "inference failed at stamp 1.5", "failed_s": -SHOWN_S}, OK, "unconfigured"),
