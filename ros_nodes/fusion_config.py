@@ -12,12 +12,14 @@ from fusion.sensors.sync import SyncConfig
 
 @dataclass(frozen=True, kw_only=True)
 class SensorParameters:
-    """One sensor: the topic of its readings, what to add to their stamps, and its frame where its messages name a wrong one."""
+    """One sensor: the topic of its readings, what to add to their stamps, its frame where its messages name a wrong one, and whether it is
+    subscribed to reliably (None: as its publishers offer)."""
 
     name: str
     topic: str
     time_offset_ns: int = 0
     frame: str = ""
+    reliable: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,6 @@ class FusionNodeConfig:
     base_frame: str
     fixed_frame: str
     reduced_decoding: bool
-    reliable: bool
     markers_min_score: float
     backend: BackendName | None
     device: str

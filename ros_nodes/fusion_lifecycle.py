@@ -8,25 +8,22 @@ import gc
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from rclpy.clock import Clock, ROSClock
-from rclpy.clock_type import ClockType
+from rclpy.clock import ROSClock
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from fusion.runtime.perceiver import Perceiver
 from ros_nodes.conversion import DETECTION_TYPE, message_class
 from ros_nodes.diagnostics import NodeStatus, report_message
 from ros_nodes.fusion_config import FusionNodeConfig
 from ros_nodes.managed_node import ManagedNode, spin
-from ros_nodes.parameters import PARAMETERS, read_config
+from ros_nodes.parameters import PARAMETERS, default_of_sensor, read_config
 from ros_nodes.perception import LastStages, load_perceiver
 from ros_nodes.pipeline import Answer, FusionPipeline
 from ros_nodes.placing import Calibrations
 from ros_nodes.publishing import AnswerPublisher
+from ros_nodes.subscribing import SensorSubscriptions
 from ros_nodes.transform_listener import TransformListener
 from ros_nodes.transforms import TransformTree
 
@@ -45,13 +42,12 @@ class FusionNode(ManagedNode):
         self._publisher: AnswerPublisher | None = None
         self._tree, self._calibrations = TransformTree(), Calibrations()
         self._listener: TransformListener | None = None
-        self._sensor_subscriptions: list[Any] = []
+        self._sensor_subscriptions: SensorSubscriptions | None = None
         self._reports = self.create_publisher(message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", 10)
         self._shown: tuple[object, ...] = ()
         self._shown_s = 0.0
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._status_timer = self.create_timer(STATUS_S, self.guarded(self._report), clock=self._steady)
-        self._poll_timer = self.create_timer(POLL_S, self.guarded(self._poll), clock=self._steady, autostart=False)
+        self._status_timer = self.create_timer(STATUS_S, self.guarded(self._report), clock=self.steady)
+        self._poll_timer = self.stopped_timer(POLL_S, self._poll)
         self.call_on_jump(self._on_jump)
 
     # Lifecycle
@@ -83,7 +79,8 @@ class FusionNode(ManagedNode):
         try:
             self._pipeline = FusionPipeline(self._config, *self._perceiver, self._tree, self._calibrations, on_answer=self._on_answer,
                                             on_error=self._on_inference_error, right_of_way=self.right_of_way)
-            self._subscribe(self._config)
+            self._sensor_subscriptions = SensorSubscriptions(self, self._config, self._calibrations.insert, self._on_reading)
+            self._sensor_subscriptions.follow()
         except Exception as error:  # rclpy would swallow it
             self._stop()
             self.get_logger().error(f"not activated: {type(error).__name__}: {error}\n{traceback.format_exc()}")
@@ -103,15 +100,19 @@ class FusionNode(ManagedNode):
         self.guarded(self._report)(True)
         return TransitionCallbackReturn.SUCCESS
 
+    def default_of(self, name: str) -> Any:
+        """Of a parameter of the node, or of one of a sensor."""
+        return default_of_sensor(name) if name.startswith("sensors.") else super().default_of(name)
+
     def bad_message(self) -> None:
         """Count it for the diagnostics."""
         self._status.bad_messages += 1
 
     def _stop(self) -> None:
         self._poll_timer.cancel()
-        for subscription in self._sensor_subscriptions:
-            self.destroy_subscription(subscription)
-        self._sensor_subscriptions.clear()
+        if self._sensor_subscriptions is not None:
+            self._sensor_subscriptions.destroy()
+            self._sensor_subscriptions = None
         if self._pipeline is not None and not self._pipeline.stop():
             self.get_logger().warning("inference did not end in time; its answer will be dropped")
         self._pipeline = None
@@ -127,20 +128,6 @@ class FusionNode(ManagedNode):
         self._publisher = self._config = self._perceiver = None
         self._tree, self._calibrations = TransformTree(), Calibrations()
         gc.collect()
-
-    # Subscriptions
-
-    def _subscribe(self, config: FusionNodeConfig) -> None:
-        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE if config.reliable else ReliabilityPolicy.BEST_EFFORT)
-
-        def subscribe(kind: str, topic: str, callback: Callable[[Any], None]) -> None:
-            self._sensor_subscriptions.append(self.create_subscription(message_class(f"sensor_msgs/msg/{kind}"), topic, self.guarded(callback), qos))
-
-        for name, camera in config.cameras.items():
-            subscribe("CameraInfo", camera.info_topic, partial(self._calibrations.insert, name))
-            subscribe("Image" if camera.transport == "raw" else "CompressedImage", camera.topic, partial(self._on_reading, name))
-        for name, lidar in config.lidars.items():
-            subscribe("PointCloud2", lidar.topic, partial(self._on_reading, name))
 
     # Callbacks, all on the executor's thread
 
@@ -182,8 +169,9 @@ class FusionNode(ManagedNode):
     def _report(self, now: bool = False) -> None:
         """Publish the status of the sensors and the node every second, and when something changed."""
         reports = {} if self._pipeline is None else self._pipeline.report(self._now_ns())
+        self._status.clock = self.clock_trouble()
         states = tuple((name, report.state) for name, report in reports.items())
-        shown = (states, self._status.state, self._status.fault, self._status.errors, self._status.motion == "")
+        shown = (states, self._status.state, self._status.fault, self._status.errors, self._status.motion == "", self._status.clock[0])
         if not now and shown == self._shown and time.monotonic() - self._shown_s < REPORT_S - 0.5 * STATUS_S:
             return
         before = dict(self._shown[0]) if self._shown else {}  # type: ignore[call-overload]
@@ -192,7 +180,7 @@ class FusionNode(ManagedNode):
                 self.get_logger().info(f"{name}: {before[name].value} -> {report.state.value}{f': {report.reason}' if report.reason else ''}")
         self._shown, self._shown_s = shown, time.monotonic()
         self._reports.publish(report_message(self._status, self._pipeline, reports, stamp_ns=self.get_clock().now().nanoseconds,
-                                             name=self.get_name()))
+                                             name=self.status_name))
 
 
 def run(args: list[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from fusion.errors import UserError
 from fusion.runtime.backends.names import BACKENDS, BackendName
 from ros_nodes.fusion_config import CameraParameters, FusionNodeConfig, LidarParameters
-from ros_nodes.parameter_checks import choice, flag, ns, number, suggest, text, texts
+from ros_nodes.parameter_checks import BUILT_IN, auto_or_flag, choice, flag, ns, number, suggest, text, texts
 
 NUSCENES_CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 
@@ -31,7 +31,8 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
     "frozen_after": (1, "repeats of the very same content that make a sensor frozen; 0: none does, as in a simulator without noise"),
     "base_frame": ("base_link", "the ego frame; detections are given in it"),
     "fixed_frame": ("odom", "the frame in which the ego moves; empty: sensors are taken as simultaneous"),
-    "reliable": (False, "subscribe to sensors reliably instead of best effort"),
+    "reliable": ("auto", "true: subscribe reliably, false: best effort, auto: reliably where every publisher of a topic offers it; for sensors that "
+                         "set none themselves"),
     "markers_min_score": (0.3, "boxes below are not drawn as markers; the detections hold all"),
     "device": ("cpu", "cpu, cuda or cuda:N"),
     "threads": (0, "threads of the network on the CPU; 0: as many as the backend chooses"),
@@ -39,11 +40,13 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
 }
 """Name -> default and description. Beside these, `sensors.NAME.KEY` with the keys below."""
 
-CAMERA_KEYS = ("topic", "info_topic", "transport", "rectified", "time_offset_ms", "frame")
-LIDAR_KEYS = ("topic", "time_offset_ms", "frame", "intensity_max", "near_m")
+CAMERA_KEYS: Mapping[str, Any] = {"topic": "", "info_topic": "", "transport": "raw", "rectified": False, "reliable": "auto", "time_offset_ms": 0.0,
+                                  "frame": ""}
+LIDAR_KEYS: Mapping[str, Any] = {"topic": "", "reliable": "auto", "time_offset_ms": 0.0, "frame": "", "intensity_max": 255.0, "near_m": 1.0}
+"""Key -> default; that of a topic is made of the sensor's name."""
+
 TRANSPORTS = ("raw", "compressed")
 
-_BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TOPIC = re.compile(r"(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
@@ -70,12 +73,12 @@ def read_config(values: Mapping[str, Any], resolve: Callable[[str], str] = str) 
             raise UserError(f"cameras, lidars: {name!r} is named twice ({', '.join(names)}); a sensor has one name and one topic")
     for key in per_sensor:
         _check_sensor_key(key, cameras, lidars)
-    transport = choice("transport", _value(top, "transport"), TRANSPORTS)
+    transport, reliable = choice("transport", _value(top, "transport"), TRANSPORTS), auto_or_flag("reliable", _value(top, "reliable"))
     config = FusionNodeConfig(
         model=text("model", _value(top, "model")), config=text("config", _value(top, "config"), empty=True),
         overrides=texts("overrides", _value(top, "overrides")),
-        cameras={name: _camera(name, per_sensor, transport) for name in cameras},
-        lidars={name: _lidar(name, per_sensor) for name in lidars},
+        cameras={name: _camera(name, per_sensor, transport, reliable) for name in cameras},
+        lidars={name: _lidar(name, per_sensor, reliable) for name in lidars},
         reference_sensor=_reference(top, cameras, lidars),
         deadline_ns=ns("deadline_ms", _value(top, "deadline_ms"), above=0.0), max_age_ns=ns("max_age_ms", _value(top, "max_age_ms"), above=0.0),
         takeover_ns=ns("takeover_ms", _value(top, "takeover_ms"), above=0.0),
@@ -83,7 +86,7 @@ def read_config(values: Mapping[str, Any], resolve: Callable[[str], str] = str) 
         frozen_after=_whole("frozen_after", _value(top, "frozen_after")),
         base_frame=_frame(top, "base_frame"), fixed_frame=_frame(top, "fixed_frame", empty=True),
         markers_min_score=number("markers_min_score", _value(top, "markers_min_score"), least=0.0, most=1.0),
-        reliable=flag("reliable", _value(top, "reliable")), reduced_decoding=flag("reduced_decoding", _value(top, "reduced_decoding")),
+        reduced_decoding=flag("reduced_decoding", _value(top, "reduced_decoding")),
         device=text("device", _value(top, "device")),
         threads=_whole("threads", _value(top, "threads")), backend=_backend(_value(top, "backend")), bf16=flag("bf16", _value(top, "bf16")),
     )
@@ -94,11 +97,20 @@ def read_config(values: Mapping[str, Any], resolve: Callable[[str], str] = str) 
     return config
 
 
+def default_of_sensor(name: str) -> Any:
+    """Of a parameter `sensors.NAME.KEY`, whether or not there is such a sensor yet; UserError for an unknown KEY."""
+    keys = {**CAMERA_KEYS, **LIDAR_KEYS}
+    parts = name.split(".")
+    if len(parts) != 3 or parts[2] not in keys:
+        raise UserError(f"{name}: unknown parameter of a sensor{suggest(parts[-1], keys)}")
+    return keys[parts[2]]
+
+
 def _sorted_out(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Top-level and per-sensor values; UserError for any other name."""
     top, per_sensor = {}, {}
     for name, value in values.items():
-        if name.startswith(_BUILT_IN):
+        if name.startswith(BUILT_IN):
             continue
         if name.startswith("sensors."):
             per_sensor[name] = value
@@ -121,7 +133,7 @@ def _check_sensor_key(key: str, cameras: tuple[str, ...], lidars: tuple[str, ...
         raise UserError(f"{key}: unknown parameter of a {'camera' if name in cameras else 'LiDAR'}{suggest(last, keys)}")
 
 
-def _camera(name: str, given: Mapping[str, Any], transport: str) -> CameraParameters:
+def _camera(name: str, given: Mapping[str, Any], transport: str, reliable: bool | None) -> CameraParameters:
     prefix = f"sensors.{name}."
     transport = choice(prefix + "transport", given.get(prefix + "transport", transport), TRANSPORTS)
     image = f"/sensors/{name.lower()}/image"
@@ -129,7 +141,7 @@ def _camera(name: str, given: Mapping[str, Any], transport: str) -> CameraParame
     return CameraParameters(
         name=name, transport=transport, topic=topic, info_topic=_topic(prefix + "info_topic", given, info_topic_beside(topic)),
         rectified=flag(prefix + "rectified", given.get(prefix + "rectified", False)), time_offset_ns=_offset(prefix, given),
-        frame=_sensor_frame(prefix, given))
+        frame=_sensor_frame(prefix, given), reliable=_reliable(prefix, given, reliable))
 
 
 def info_topic_beside(topic: str) -> str:
@@ -138,17 +150,21 @@ def info_topic_beside(topic: str) -> str:
     return f"{parent[0]}{parent[1]}camera_info"
 
 
-def _lidar(name: str, given: Mapping[str, Any]) -> LidarParameters:
+def _lidar(name: str, given: Mapping[str, Any], reliable: bool | None) -> LidarParameters:
     prefix = f"sensors.{name}."
     return LidarParameters(
         name=name, topic=_topic(prefix + "topic", given, f"/sensors/{name.lower()}/points"), time_offset_ns=_offset(prefix, given),
-        frame=_sensor_frame(prefix, given),
+        frame=_sensor_frame(prefix, given), reliable=_reliable(prefix, given, reliable),
         intensity_max=number(prefix + "intensity_max", given.get(prefix + "intensity_max", 255.0), above=0.0),
         near_m=number(prefix + "near_m", given.get(prefix + "near_m", 1.0), least=0.0))
 
 
 def _sensor_frame(prefix: str, given: Mapping[str, Any]) -> str:
     return text(prefix + "frame", given.get(prefix + "frame", ""), empty=True).lstrip("/")
+
+
+def _reliable(prefix: str, given: Mapping[str, Any], usual: bool | None) -> bool | None:
+    return auto_or_flag(prefix + "reliable", given[prefix + "reliable"]) if prefix + "reliable" in given else usual
 
 
 def _offset(prefix: str, given: Mapping[str, Any]) -> int:

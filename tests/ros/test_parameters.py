@@ -85,7 +85,8 @@ def test_a_rig_without_lidar_follows_its_first_camera() -> None:
     ({"threads": -1}, ["threads", "-1"]),
     ({"backend": "openvin"}, ["backend: expected one of torch, compile, onnxruntime, openvino, tensorrt", "'openvin'"]),
     ({"bf16": "yes"}, ["bf16", "'yes'"]),
-    ({"reliable": "yes"}, ["reliable", "true or false"]),
+    ({"reliable": "yes"}, ["reliable: expected auto, true or false, got 'yes'"]),
+    ({"sensors.TOP.reliable": 1}, ["sensors.TOP.reliable: expected auto, true or false"]),
     ({"model": " "}, ["model", "not empty"]),
     ({"deadline_ms": None}, ["deadline_ms", "None"]),
     ({"fixed_frame": "base_link"}, ["fixed_frame", "base_frame too"]),
@@ -95,6 +96,12 @@ def test_the_impossible_is_refused_by_name(change: dict[str, Any], words: list[s
         read_config(TWO | change)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_each_sensor_may_be_subscribed_to_in_its_own_way() -> None:
+    assert {read_config(TWO).sensor(name).reliable for name in ("FRONT", "BACK", "TOP")} == {None}
+    config = read_config(TWO | {"reliable": True, "sensors.BACK.reliable": "auto", "sensors.TOP.reliable": False})
+    assert [config.sensor(name).reliable for name in config.sensors] == [True, None, False]
 
 
 def test_topics_are_compared_after_remapping() -> None:

@@ -1,0 +1,72 @@
+"""The nodes within this process, without a network: what they refuse, what they warn of, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ros_nodes.clock_watch import LOST_S
+from ros_nodes.conversion import ERROR, OK, WARN, message_available
+
+
+@pytest.fixture
+def context(needs_ros: None) -> Iterator[None]:
+    import rclpy
+
+    rclpy.init(args=["--ros-args", "-r", "__ns:=/robot1", "-p", "use_sim_time:=true"])
+    yield
+    rclpy.shutdown()
+
+
+def test_the_nodes_refuse_warn_and_report_by_their_whole_name(context: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rclpy.parameter import Parameter
+
+    from ros_nodes.fusion_lifecycle import FusionNode
+    from ros_nodes.tracker_lifecycle import TrackerNode
+
+    now = [1000.0]
+    monkeypatch.setattr("ros_nodes.managed_node.time.monotonic", lambda: now[0])
+
+    def set_to(node: Any, name: str, value: Any) -> tuple[bool, str]:
+        (result,) = node.set_parameters([Parameter(name, value=value)])
+        return result.successful, result.reason
+
+    fusion = FusionNode()
+    assert set_to(fusion, "sensors.CAM_FRONT.topic", "/front/image_raw") == (True, "")
+    assert set_to(fusion, "deadline_ms", "soon") == (False, "deadline_ms: expected a number, got 'soon'")
+    assert set_to(fusion, "deadlin_ms", 5.0) == (False, "deadlin_ms: unknown parameter; did you mean 'deadline_ms'?")
+    assert fusion.values()["sensors.CAM_FRONT.topic"] == "/front/image_raw" and fusion.values()["deadline_ms"] == 60.0
+    assert fusion.status_name == "robot1/fusion_node"
+    fusion.destroy_node()
+    if not message_available("vision_msgs/msg/Detection3DArray"):
+        pytest.skip("vision_msgs is not built")
+    tracker, reports = TrackerNode(), []
+    monkeypatch.setattr(tracker._reports, "publish", reports.append)
+
+    def status() -> tuple[str, int, str]:
+        tracker._report()
+        return reports[-1].status[0].name, reports[-1].status[0].level[0], reports[-1].status[0].message
+
+    assert set_to(tracker, "min_hits", 3) == (True, "")
+    tracker.trigger_configure()
+    taken, reason = set_to(tracker, "min_hits", 4)
+    assert not taken and "it is inactive; first ros2 lifecycle set /robot1/tracker_node cleanup" in reason
+    assert set_to(tracker, "min_hits", 3) == (True, "")
+    now[0] += 100  # nobody waits for time before the node is active
+    assert status() == ("robot1/tracker_node: node", OK, "inactive")
+    tracker.trigger_activate()
+    name, level, text = status()
+    assert (name, level, text) == ("robot1/tracker_node: node", WARN, "nobody publishes detections on /robot1/fusion_node/detections")
+    now[0] += LOST_S
+    _, level, text = status()
+    assert level == ERROR and "nothing came on /clock for 6 s" in text
+    taken, reason = set_to(tracker, "min_hits", 4)
+    assert not taken and "first ros2 lifecycle set /robot1/tracker_node deactivate, then" in reason
+    assert set_to(tracker, "use_sim_time", False) == (True, "")
+    assert status()[1] == WARN
+    tracker.trigger_deactivate()
+    tracker.trigger_cleanup()
+    assert set_to(tracker, "min_hits", 4) == (True, "")
+    tracker.destroy_node()
