@@ -18,7 +18,7 @@ from fusion.errors import UserError
 from ros_nodes.environment import prepare, ros_available
 from ros_nodes.launch_arguments import BRINGUPS, SHORTCUTS, NodePlan, plan, show_help
 
-FINISHED_TOPIC = "/player_node/finished"
+FINISHED_TOPIC = "player_node/finished"
 LAST_ANSWERS_S = 2.0  # what the player sent last is still being worked on when it finishes
 
 
@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
                         help="; ".join(f"{name}: {', '.join(nodes)}" for name, nodes in BRINGUPS.items()))
     parser.add_argument("-h", "--help", action=_Help, nargs=0, help="show this message and the parameters of the nodes, and exit")
     for name, (text, _) in SHORTCUTS.items():
-        parser.add_argument(f"--{name}", metavar="VALUE", help=text)
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", dest=name, help=text)
     parser.add_argument("--param", action="append", default=[], metavar="NODE.NAME=VALUE", dest="params",
                         help="a parameter of a node, as fusion_node.deadline_ms=80.0 or fusion_node.cameras=[CAM_FRONT]; may be repeated")
     parser.add_argument("--params-file", action="append", default=[], type=Path, metavar="FILE", dest="params_files",

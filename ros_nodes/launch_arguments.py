@@ -32,6 +32,7 @@ SHORTCUTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "loop": ("true: start again at the end", ("player_node",)),
     "faults": ("script of sensor faults, a YAML file", ("player_node",)),
     "transport": ("raw or compressed images", ("player_node", "fusion_node")),
+    "use_sim_time": ("true: time is that of /clock, as beside a simulator or `ros2 bag play --clock`", ("fusion_node", "tracker_node")),
 }
 """Options that name a parameter -> what it is, and the nodes that have it."""
 
@@ -67,7 +68,7 @@ def node_values(what: str, shortcuts: Mapping[str, str | None]) -> dict[str, dic
         if value is not None:
             owners = [name for name in SHORTCUTS[key][1] if name in names]
             if not owners:
-                raise UserError(f"--{key}: {what} has no {' or '.join(SHORTCUTS[key][1])}; it runs {', '.join(names)}")
+                raise UserError(f"--{key.replace('_', '-')}: {what} has no {' or '.join(SHORTCUTS[key][1])}; it runs {', '.join(names)}")
             for name in owners:
                 values[name][key] = value
     return values

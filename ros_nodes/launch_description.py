@@ -52,7 +52,7 @@ def _actions(what: str, context: LaunchContext) -> list[Any]:
     actions = [action for before, node in zip([None, *nodes], nodes, strict=False) for action in _lead_to_active(node, before)]
     if given["rviz"] == "true":
         actions.append(Node(package="rviz2", executable="rviz2", arguments=["-d", str(RVIZ_CONFIG)],
-                            parameters=[{"use_sim_time": "player_node" in BRINGUPS[what]}]))
+                            parameters=[{"use_sim_time": yaml.safe_load(values["fusion_node"].get("use_sim_time", "false"))}]))
     return [*actions, *nodes]  # handlers before the nodes whose start they handle
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from fusion.cli.main import build_parser
 from fusion.errors import UserError
 from ros_nodes import bringup
-from ros_nodes.launch_arguments import NodePlan, plan
+from ros_nodes.launch_arguments import SHORTCUTS, NodePlan, plan
 from ros_nodes.processes import ProcessGroup
 
 TINY = Path(__file__).with_name("tiny_lifecycle_node.py")
@@ -148,6 +149,12 @@ def test_plan_of_a_replay() -> None:
     assert words_of(player) == {"clock:=true", "dataroot:=data", "transport:=compressed", "rate:=2.0", str(TINY)}
     assert player.command[:3] == (sys.executable, "-m", "ros_nodes.player_node")
     assert words_of(*plan("fusion", NO_SHORTCUTS, [], [])) == set()
+
+
+def test_plan_beside_a_simulator() -> None:
+    arguments = build_parser().parse_args(["launch", "fusion_with_tracker", "--use-sim-time", "true"])
+    nodes = plan(arguments.what, {name: getattr(arguments, name) for name in SHORTCUTS}, arguments.params, arguments.params_files)
+    assert [(node.name, words_of(node)) for node in nodes] == [("fusion_node", {"use_sim_time:=true"}), ("tracker_node", {"use_sim_time:=true"})]
 
 
 @pytest.mark.parametrize(("shortcuts", "params", "files", "says"), [

@@ -116,9 +116,16 @@ def test_arguments_become_parameters_of_their_type() -> None:
 @pytest.mark.usefixtures("launch_system")
 def test_live_sensors_need_no_player() -> None:
     arguments, actions = launch("fusion")
-    assert set(arguments) == {"model", "backend", "transport", "params_file", "rviz"}
+    assert set(arguments) == {"model", "backend", "transport", "use_sim_time", "params_file", "rviz"}
     (node,) = [action for action in actions if action.kind in ("LifecycleNode", "Node")]
     assert node.parameters == []
+
+
+@pytest.mark.usefixtures("launch_system")
+def test_the_time_of_a_simulator_is_that_of_every_node() -> None:
+    _, actions = launch("fusion_with_tracker", use_sim_time="true", rviz="true")
+    assert [(node.name if node.kind == "LifecycleNode" else node.package, node.parameters) for node in actions if node.kind.endswith("Node")] == [
+        ("rviz2", [{"use_sim_time": True}]), ("fusion_node", [{"use_sim_time": True}]), ("tracker_node", [{"use_sim_time": True}])]
 
 
 def strings(value: Any) -> list[str]:
