@@ -76,7 +76,13 @@ class Fault:
 
     def active(self, play_ns: int) -> bool:
         """Whether it is in force at a time of play."""
-        return self.from_s * 1e9 <= play_ns < self.to_s * 1e9
+        from_ns, to_ns = self.bounds_ns
+        return from_ns <= play_ns and (to_ns is None or play_ns < to_ns)
+
+    @property
+    def bounds_ns(self) -> tuple[int, int | None]:
+        """From and to when in whole nanoseconds, as times of play are; None: to the end."""
+        return round(self.from_s * 1e9), None if math.isinf(self.to_s) else round(self.to_s * 1e9)
 
 
 def load_faults(path: str | Path, sensors: Mapping[str, PlayedSensor]) -> tuple[Fault, ...]:

@@ -43,8 +43,7 @@ class FaultScript:
     def apply(self, events: Iterable[Event]) -> Iterator[Event]:
         """The messages as they are to be sent, in the order of `play_ns`; `clock_ns` is what the clock shows then."""
         waiting: list[tuple[int, int, Event]] = []
-        boundaries = sorted({round(time_s * 1e9) for fault in self._faults for time_s in (fault.from_s, fault.to_s)
-                             if self._touches_static(fault) and 0 < time_s < math.inf})
+        boundaries = sorted({at_ns for fault in self._faults if self._touches_static(fault) for at_ns in fault.bounds_ns if at_ns})
         for event in events:
             while boundaries and boundaries[0] <= event.play_ns:
                 at_ns = boundaries.pop(0)

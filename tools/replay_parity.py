@@ -45,7 +45,7 @@ def from_files(args: argparse.Namespace) -> tuple[dict[int, Rows], dict[int, Row
         assert readings.global_T_ego is not None
         placed = replace(found, boxes=transform_boxes(readings.global_T_ego, found.boxes), frame="global")
         followed = tracker.update(placed)
-        detections[found.stamp_ns] = Rows(boxes=found.boxes[:, :7], scores=found.scores, names=[found.classes[label] for label in found.labels])
+        detections[found.stamp_ns] = Rows.of(found)
         names = [f"{followed.classes[label]} {number}" for label, number in zip(followed.labels, followed.ids, strict=True)]
         tracks[found.stamp_ns] = Rows(boxes=followed.boxes[:, :7], scores=followed.scores, names=names)
     return detections, tracks, sensors

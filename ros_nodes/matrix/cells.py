@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ros_nodes.player_topics import CLOUD, COMPRESSED, IMAGE, READINGS
+
 RIG = "rig"
 """Column of the cells that concern no single sensor."""
 
@@ -25,12 +27,18 @@ class Kind:
         fault: the record of the player's fault script, without sensor and times.
         dead: whether the sensor must not be in any answer while it lasts.
         back_ns: how far all stamps are moved back while it lasts.
+        timed: whether answers must keep their deadline while it lasts.
+        boxes: whether the boxes must be those of files with the same calibration.
+        of: the message types whose sensors it is tried on.
     """
 
     title: str
     fault: Mapping[str, Any]
     dead: bool = True
     back_ns: int = 0
+    timed: bool = True
+    boxes: bool = False
+    of: tuple[str, ...] = READINGS
 
 
 SENSOR_KINDS = (
@@ -41,20 +49,24 @@ SENSOR_KINDS = (
     Kind(title="frozen", fault={"fault": "freeze"}),
     Kind(title="corrupt", fault={"fault": "corrupt", "mode": "truncate"}),
     Kind(title="wrong size", fault={"fault": "wrong_size"}),
+    Kind(title="noise", fault={"fault": "corrupt", "mode": "noise"}, of=(COMPRESSED,)),
     Kind(title="wrong encoding", fault={"fault": "wrong_encoding"}),
-    Kind(title="calibration changes", fault={"fault": "decalibrate", "yaw_deg": 3.0}, dead=False),
+    Kind(title="wrong step", fault={"fault": "wrong_step"}, of=(IMAGE, CLOUD)),
+    Kind(title="points are NaN", fault={"fault": "nan_points"}, of=(CLOUD,)),
+    Kind(title="mounting changes", fault={"fault": "decalibrate", "yaw_deg": 3.0}, dead=False, boxes=True),
+    Kind(title="lens changes", fault={"fault": "intrinsics", "factor": 1.1}, dead=False, boxes=True, of=(IMAGE, COMPRESSED)),
 )
 RIG_KINDS = (
     Kind(title="TF late 40 ms", fault={"fault": "tf_delay", "ms": 40}, dead=False),
     Kind(title="TF late 300 ms", fault={"fault": "tf_delay", "ms": 300}, dead=False),
-    Kind(title="flood at 3x rate", fault={"fault": "flood", "sensor": "all", "times": 3}, dead=False),
-    Kind(title="clock back 5 s", fault={"fault": "clock_back", "seconds": 5.0}, dead=False, back_ns=5_000_000_000),
+    Kind(title="flood at 3x rate", fault={"fault": "flood", "sensor": "all", "times": 3}, dead=False, timed=False),
+    Kind(title="clock back 5 s", fault={"fault": "clock_back", "seconds": 5.0}, dead=False, back_ns=5_000_000_000, timed=False),
 )
 COMING_KINDS = (
-    Kind(title="calibration missing, then coming", fault={"fault": "no_info"}),
-    Kind(title="transform missing, then coming", fault={"fault": "tf_missing"}),
+    Kind(title="calibration comes later", fault={"fault": "no_info"}, timed=False, of=(IMAGE, COMPRESSED)),
+    Kind(title="transform comes later", fault={"fault": "tf_missing"}, timed=False),
 )
-"""These are in force from the start of a pass, at a node that knows nothing yet."""
+"""These are in force from the start of a pass, at a node that knows nothing yet: also not how much to wait for whom."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +115,15 @@ class Plan:
     passes: int = 0
 
 
-def plan_cells(sensors: Sequence[str], cameras: Sequence[str], keyframes: int, kinds: Sequence[str] | None = None) -> tuple[Plan, Plan]:
+def plan_cells(sensors: Sequence[str], cameras: Sequence[str], keyframes: int, kinds: Sequence[str] | None = None,
+               transport: str = "raw") -> tuple[Plan, Plan]:
     """The cells of a drive with so many keyframes: those of a running node, and those of one that has just been configured.
 
     Args:
         sensors: all names; `cameras` are those with a calibration of their own.
         keyframes: of the drive; at least 13 are needed for one fault and its recovery.
         kinds: titles of the rows wanted; None for all.
+        transport: "raw" or "compressed" images.
 
     Raises:
         ValueError: too short a drive, or an unknown row.
@@ -122,7 +136,12 @@ def plan_cells(sensors: Sequence[str], cameras: Sequence[str], keyframes: int, k
     starts = list(range(FIRST_KEYFRAME, keyframes - step, step))
     if not starts:
         raise ValueError(f"keyframes: {keyframes} of the drive are too few; expected at least {FIRST_KEYFRAME + step + 1}")
-    wanted = [(kind, sensor) for kind in SENSOR_KINDS for sensor in sensors] + [(kind, RIG) for kind in RIG_KINDS]
+    image = COMPRESSED if transport == "compressed" else IMAGE
+
+    def tried(kind: Kind) -> list[tuple[Kind, str]]:
+        return [(kind, name) for name in sensors if (image if name in cameras else CLOUD) in kind.of]
+
+    wanted = [pair for kind in SENSOR_KINDS for pair in tried(kind)] + [(kind, RIG) for kind in RIG_KINDS]
     wanted = [(kind, sensor) for kind, sensor in wanted if kinds is None or kind.title in kinds]
     running, fresh = Plan(), Plan()
     for index, (kind, sensor) in enumerate(wanted):
@@ -131,9 +150,8 @@ def plan_cells(sensors: Sequence[str], cameras: Sequence[str], keyframes: int, k
                                   until=begin + step))
     running.passes = -(-len(wanted) // len(starts))
     end = min(2 * FAULT_KEYFRAMES, keyframes - CALM_KEYFRAMES - 1)
-    coming = [(COMING_KINDS[0], name) for name in cameras[:1]] + [(COMING_KINDS[1], name) for name in [*cameras[1:2], *sensors[len(cameras):]]]
-    for kind, sensor in coming:
-        if kinds is None or kind.title in kinds:
-            fresh.cells.append(Cell(kind=kind, sensor=sensor, number=len(fresh.cells), begin=0, end=end, until=end + CALM_KEYFRAMES))
+    coming = [pair for kind in COMING_KINDS for pair in tried(kind) if kinds is None or kind.title in kinds]
+    fresh.cells += [Cell(kind=kind, sensor=sensor, number=number, begin=0, end=end, until=end + CALM_KEYFRAMES)
+                    for number, (kind, sensor) in enumerate(coming)]
     fresh.passes = len(fresh.cells)
     return running, fresh

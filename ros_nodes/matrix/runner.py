@@ -1,38 +1,31 @@
 """Plays faults at a running fusion node and notes what it answers."""
 
-# rclpy is typed in parts only
-# mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import rclpy
 import yaml
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
 
-from ros_nodes.conversion import message_class, sensors_used_from_msg, stamp_ns
 from ros_nodes.lifecycle_client import LifecycleClient
 from ros_nodes.matrix.cells import Cell, Plan
+from ros_nodes.matrix.listener import Listener
 from ros_nodes.matrix.verdict import Seen, Verdict
 from ros_nodes.player_events import SCENE_GAP_NS
 from ros_nodes.player_root import Recording
-from ros_nodes.player_topics import SCENE_TOPIC
 from ros_nodes.processes import NodeProcess, ProcessGroup
 
 NODE, PLAYER = "fusion_node", "player_node"
 PATIENCE_S = 180.0
 LAST_ANSWERS_S = 3.0
 GROWTH_MB = 20.0
+DEADLINE_MS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,50 +62,6 @@ class Drive:
                    stamps_ns=tuple(stamp for stamp, _ in first.samples), first_ns=begin_ns, pass_ns=end_ns - begin_ns + SCENE_GAP_NS)
 
 
-@dataclass(kw_only=True)
-class _Notes:
-    seen: list[Seen] = field(default_factory=list)
-    passes: int = 0
-    finished: bool = False
-
-
-class Listener:
-    """Receives, on a thread of its own, what the node answers and where the player is."""
-
-    def __init__(self) -> None:
-        self.notes = _Notes()
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node("fault_matrix", context=self._context)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        kinds = {"answer": "diagnostic_msgs/msg/DiagnosticArray", "scene": "std_msgs/msg/String", "finished": "std_msgs/msg/Bool"}
-        self._node.create_subscription(message_class(kinds["answer"]), f"/{NODE}/sensors_used", self._on_answer, 50)
-        self._node.create_subscription(message_class(kinds["scene"]), SCENE_TOPIC, self._on_scene, latched)
-        self._node.create_subscription(message_class(kinds["finished"]), f"/{PLAYER}/finished", self._on_finished, latched)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._executor.spin, name="listener", daemon=True)
-        self._thread.start()
-
-    def _on_answer(self, message: Any) -> None:
-        # Answers to the end of a pass may come when the next has begun; no cell looks there.
-        notes = self.notes
-        notes.seen.append(Seen(number=notes.passes - 1, stamp_ns=stamp_ns(message.header.stamp), used=sensors_used_from_msg(message)))
-
-    def _on_scene(self, message: Any) -> None:
-        self.notes.passes += 1
-
-    def _on_finished(self, message: Any) -> None:
-        self.notes.finished = self.notes.finished or bool(message.data)
-
-    def close(self) -> None:
-        """Leave the network."""
-        self._executor.shutdown()
-        self._thread.join(5.0)
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
-
-
 class Runner:
     """A fusion node and, for each plan, a player. As a context manager it leaves no process behind.
 
@@ -128,14 +77,15 @@ class Runner:
         self.drive, self._model, self._transport, self._rate, self._show = drive, model, transport, rate, show
         self._group = ProcessGroup(show)
         self._client = LifecycleClient()
-        self.listener = Listener()
+        self.listener = Listener(NODE, PLAYER)
         self.node = self.start_node()
 
     def start_node(self) -> NodeProcess:
         """A fusion node, active."""
         drive = self.drive
         lidars = [name for name in drive.sensors if name not in drive.cameras]
-        parameters = {"use_sim_time": True, "model": self._model, "transport": self._transport, "cameras": list(drive.cameras), "lidars": lidars}
+        parameters = {"use_sim_time": True, "model": self._model, "transport": self._transport, "cameras": list(drive.cameras), "lidars": lidars,
+                      "deadline_ms": DEADLINE_MS, "overrides": ["model.num_sweeps=0"]}  # keyframes alone are played
         self.node = self._start(NODE, parameters)
         self.bring_up(NODE)
         return self.node
@@ -162,15 +112,18 @@ class Runner:
             for cell in plan.cells:
                 self.take_down(NODE)
                 self.bring_up(NODE)
-                answers += [replace(seen, number=cell.number) for seen in self._passes([self._record(replace(cell, number=0))], 1)]
+                heard = self._passes([self._record(replace(cell, number=0))], 1, until_ns=self.drive.stamps_ns[cell.until])
+                answers += [replace(seen, number=cell.number) for seen in heard]
             return answers
         return self._passes([self._record(cell) for cell in plan.cells], plan.passes)
 
     def _record(self, cell: Cell) -> dict[str, Any]:
         return cell.record(self.drive.stamps_ns, self.drive.first_ns, self.drive.pass_ns)
 
-    def _passes(self, records: Sequence[dict[str, Any]], passes: int, during: Callable[[], None] | None = None) -> list[Seen]:
-        self.listener.notes = notes = _Notes()
+    def _passes(self, records: Sequence[dict[str, Any]], passes: int, during: Callable[[], None] | None = None,
+                until_ns: int | None = None) -> list[Seen]:
+        """Play with these faults; until the end, until `during` returns, or until an answer has a stamp from `until_ns` on."""
+        notes = self.listener.begin()
         with tempfile.TemporaryDirectory(prefix="bevduet-") as folder:
             script = Path(folder) / "faults.yaml"
             script.write_text(yaml.safe_dump(list(records)), encoding="utf-8")
@@ -181,28 +134,30 @@ class Runner:
             if during is not None:
                 during()
                 self._group.end_one(player)
-                return list(notes.seen)
+                return notes.seen(self._rate)
             limit_s = time.monotonic() + PATIENCE_S + 2 * passes * self.drive.pass_ns * 1e-9 / self._rate
             while notes.passes <= passes and not notes.finished and time.monotonic() < limit_s and self.node.exit_code() is None:
+                if until_ns is not None and any(answer.stamp_ns >= until_ns for answer in notes.answers[-1:]):
+                    break
                 time.sleep(0.05)
             time.sleep(LAST_ANSWERS_S if notes.finished else 0.0)
             self._group.end_one(player)
-        return list(notes.seen)
+        return notes.seen(self._rate)
 
     def killed_and_restarted(self) -> Verdict:
         """Kill the node amid a drive, start another, and count the sweeps until every sensor is in an answer again."""
-        notes: list[Seen] = []
+        first: list[bool] = []
 
         def during() -> None:
-            self._wait(lambda: len(self.listener.notes.seen) >= 3)
+            answers = self.listener.notes.answers
+            self._wait(lambda: len(answers) >= 3)
             self._group.kill(self.node)
-            before = len(self.listener.notes.seen)
+            before = len(answers)
             self.start_node()
-            self._wait(lambda: len(self.listener.notes.seen) >= before + 3)
-            notes.extend(self.listener.notes.seen[before:])
+            self._wait(lambda: len(answers) >= before + 3)
+            first.extend(set(heard.used) == set(self.drive.sensors) for heard in answers[before:before + 3])
 
         self._passes([], 50, during)
-        first = [set(seen.used) == set(self.drive.sensors) for seen in notes[:3]]
         return Verdict(ok=any(first), text=f"ok, whole at answer {first.index(True) + 1}" if any(first) else "not whole in 3 answers")
 
     def cycled(self, times: int) -> Verdict:
@@ -215,9 +170,10 @@ class Runner:
                 self.take_down(NODE)
                 self.bring_up(NODE)
                 sizes_mb.append(_resident_mb(self.node.pid))
-            before = len(self.listener.notes.seen)
-            self._wait(lambda: len(self.listener.notes.seen) >= before + 3)
-            whole.extend(set(seen.used) == set(self.drive.sensors) for seen in self.listener.notes.seen[before:before + 3])
+            answers = self.listener.notes.answers
+            before = len(answers)
+            self._wait(lambda: len(answers) >= before + 3)
+            whole.extend(set(heard.used) == set(self.drive.sensors) for heard in answers[before:before + 3])
 
         self._passes([], 50, during)
         settled = sizes_mb[len(sizes_mb) // 5:]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fusion.types import Detections
+
 BOX_LIMIT, SCORE_LIMIT = 1e-3, 1e-4
 """Metres and radians of x y z l w h yaw; and of the score. Messages carry no velocity."""
 
@@ -24,6 +26,11 @@ class Rows:
     boxes: np.ndarray
     scores: np.ndarray
     names: Sequence[str]
+
+    @classmethod
+    def of(cls, found: Detections) -> Rows:
+        """Those of detections."""
+        return cls(boxes=found.boxes[:, :7], scores=found.scores, names=[found.classes[label] for label in found.labels])
 
 
 @dataclass(kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ros_nodes.matrix.cells import RIG, Cell
+from ros_nodes.matrix.same_boxes import Rows
 
 NEAR_NS = 200_000_000
 """An answer belongs to the keyframe whose stamp is this near: without the LiDAR answers have a camera's stamp."""
@@ -17,11 +18,21 @@ MISSED_KEYFRAMES = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """An answer: the pass in which it came, its stamp, and the sensors that it rests on."""
+    """An answer.
+
+    Attributes:
+        number: the pass in which it came.
+        stamp_ns: its stamp.
+        used: the sensors that it rests on.
+        late_ms: its arrival, counted from the time at which the player was at its stamp, without the network's share.
+        rows: its boxes; None where they were not received.
+    """
 
     number: int
     stamp_ns: int
     used: tuple[str, ...]
+    late_ms: float = 0.0
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +43,12 @@ class Verdict:
     text: str
 
 
-def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers: Sequence[Seen]) -> Verdict:
+ON_THE_WAY_MS = 100.0
+"""What an answer may take beside its deadline and the network: messages under way, on a machine that also plays them."""
+
+
+def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers: Sequence[Seen], *, deadline_ms: float = 60.0,
+          rate: float = 1.0) -> Verdict:
     """One cell of the matrix.
 
     Args:
@@ -40,9 +56,11 @@ def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers:
         stamps_ns: of the drive's keyframes.
         sensors: all that there are.
         answers: of all passes.
+        deadline_ms: of the node; `rate` of the player, which its deadlines follow.
     """
     back_ns = cell.kind.back_ns
-    during = [_at(cell, stamps_ns[index] - back_ns, answers, again=back_ns > 0) for index in range(cell.begin, cell.end)]
+    first_ns = stamps_ns[0] - NEAR_NS
+    during = [_at(cell, stamp - back_ns, answers, again=0 < back_ns <= stamp - first_ns) for stamp in stamps_ns[cell.begin:cell.end]]
     after = [_at(cell, stamps_ns[index], answers) for index in range(cell.end, cell.until)]
     answered = [used for used in during if used is not None]
     allowed = RECOVERY_KEYFRAMES if back_ns or cell.sensor not in (*sensors[:-1], RIG) else MISSED_KEYFRAMES
@@ -50,6 +68,12 @@ def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers:
         return Verdict(ok=False, text=f"{sum(cell.sensor in used for used in answered)} answers rest on it")
     if len(answered) < len(during) - allowed:
         return Verdict(ok=False, text=f"{len(answered)} answers for {len(during)} keyframes")
+    answers_to = [_near(cell, stamp, answers) for stamp in stamps_ns[cell.begin:cell.end]]
+    late_ms = sorted(min(seen.late_ms for seen in near) for near in answers_to if near)
+    limit_ms = (deadline_ms + (cell.kind.fault.get("ms", 0.0) if cell.sensor == sensors[-1] else 0.0)) / rate + ON_THE_WAY_MS
+    in_time = [ms for ms in late_ms if ms <= limit_ms]
+    if cell.kind.timed and len(in_time) < len(during) - allowed:
+        return Verdict(ok=False, text=f"{len(in_time)} of {len(during)} answers in time; the others after {late_ms[-1]:.0f} ms and the network's")
     for index, used in enumerate(after):
         if used is not None and set(used) == set(sensors):
             if index > RECOVERY_KEYFRAMES:
@@ -58,13 +82,17 @@ def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers:
             if rest:
                 return Verdict(ok=False, text="lost again after its recovery")
             used_during = sum(cell.sensor in used for used in answered)
-            return Verdict(ok=True, text="ok" if cell.kind.dead or cell.sensor == RIG else f"ok, used {used_during}/{len(during)}")
+            text = "ok" if cell.kind.dead or cell.sensor == RIG else f"ok, used {used_during}/{len(during)}"
+            return Verdict(ok=True, text=text + (f", {in_time[-1]:.0f} ms" if cell.kind.timed else ""))
     lacking = sorted(set(sensors) - set(after[-1] or ()))
     return Verdict(ok=False, text=f"not back after {RECOVERY_KEYFRAMES} sweeps: {', '.join(lacking) or 'late'}")
 
 
 def _at(cell: Cell, stamp_ns: int, answers: Sequence[Seen], *, again: bool = False) -> tuple[str, ...] | None:
     """The sensors of all answers at a keyframe in the cell's pass; None where there is none. `again`: this time was there before."""
-    near = [seen.used for seen in answers if seen.number == cell.number and abs(seen.stamp_ns - stamp_ns) <= NEAR_NS]
-    near = near[int(again):]
-    return tuple(dict.fromkeys(name for used in near for name in used)) if near else None
+    near = _near(cell, stamp_ns, answers)[int(again):]
+    return tuple(dict.fromkeys(name for seen in near for name in seen.used)) if near else None
+
+
+def _near(cell: Cell, stamp_ns: int, answers: Sequence[Seen]) -> list[Seen]:
+    return [seen for seen in answers if seen.number == cell.number and abs(seen.stamp_ns - stamp_ns) <= NEAR_NS]

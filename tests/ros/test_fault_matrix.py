@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from tiny_drive import VERSION, make_drive
+
+from fusion.data import open_source
+from ros_nodes.conversion import camera_model_from_info, transform_from_msg
+from ros_nodes.faults import parse_fault
 from ros_nodes.matrix.cells import RIG, Cell, plan_cells
-from ros_nodes.matrix.verdict import Seen, judge
+from ros_nodes.matrix.notes import Heard, Moment, Notes
+from ros_nodes.matrix.offline import judge_boxes, pretended
+from ros_nodes.matrix.same_boxes import Rows
+from ros_nodes.matrix.verdict import Seen, Verdict, judge
+from ros_nodes.player_codec import rosbags_codec
+from ros_nodes.player_events import RootSource
+from ros_nodes.player_root import Recording
+from ros_nodes.player_script import FaultScript
+from ros_nodes.player_topics import CAMERA_INFO, TF
 
 CAMERAS = tuple(f"CAM_{k}" for k in range(6))
 SENSORS = (*CAMERAS, "LIDAR")
@@ -29,10 +50,17 @@ def honest(cell: Cell) -> list[Seen]:
 
 def test_every_sensor_meets_every_fault_and_no_two_at_once() -> None:
     running, fresh = plan_cells(SENSORS, CAMERAS, len(STAMPS))
-    for title in ("lost", "late 50 ms", "late 150 ms", "late 500 ms", "frozen", "corrupt", "wrong size", "wrong encoding", "calibration changes"):
+    for title in ("lost", "late 50 ms", "late 150 ms", "late 500 ms", "frozen", "corrupt", "wrong size", "wrong encoding", "wrong step",
+                  "mounting changes"):
         assert sorted(cell.sensor for cell in running.cells if cell.kind.title == title) == sorted(SENSORS)
+    assert [cell.sensor for cell in running.cells if cell.kind.title == "lens changes"] == list(CAMERAS)
+    assert [cell.sensor for cell in running.cells if cell.kind.title == "points are NaN"] == ["LIDAR"]
     assert [cell.sensor for cell in running.cells if cell.kind.title == "flood at 3x rate"] == [RIG]
-    assert {cell.kind.title for cell in fresh.cells} == {"calibration missing, then coming", "transform missing, then coming"}
+    assert [cell.sensor for cell in fresh.cells if cell.kind.title == "calibration comes later"] == list(CAMERAS)
+    assert [cell.sensor for cell in fresh.cells if cell.kind.title == "transform comes later"] == list(SENSORS)
+    squeezed, _ = plan_cells(SENSORS, CAMERAS, len(STAMPS), transport="compressed")
+    assert [cell.sensor for cell in squeezed.cells if cell.kind.title == "wrong step"] == ["LIDAR"]  # JPEGs have none
+    assert [cell.sensor for cell in squeezed.cells if cell.kind.title == "noise"] == list(CAMERAS)  # and noise in raw pixels is an image
     for cell, after in zip(running.cells, running.cells[1:], strict=False):
         assert (after.number, after.begin) >= (cell.number, cell.until) or after.number > cell.number
     assert all(cell.until < len(STAMPS) for cell in running.cells)
@@ -46,11 +74,11 @@ def test_a_fault_covers_its_keyframes_in_its_pass() -> None:
     assert record == {"fault": "drop", "sensor": "CAM_1", "from_s": pytest.approx(first_s), "to_s": pytest.approx(first_s + 2.0)}
 
 
-@pytest.mark.parametrize("title", ["lost", "frozen", "wrong size", "calibration missing, then coming"])
+@pytest.mark.parametrize("title", ["lost", "frozen", "wrong size", "calibration comes later"])
 def test_honest_answers_are_green_and_answers_from_the_dead_are_red(title: str) -> None:
     cell = cell_of(title, "CAM_0")
     answers = honest(cell)
-    assert judge(cell, STAMPS, SENSORS, answers).text == "ok"
+    assert judge(cell, STAMPS, SENSORS, answers).text == ("ok, 0 ms" if cell.kind.timed else "ok")
     lie = [replace(seen, used=SENSORS) if k == cell.begin + 1 else seen for k, seen in enumerate(answers)]
     verdict = judge(cell, STAMPS, SENSORS, lie)
     assert (verdict.ok, verdict.text) == (False, "1 answers rest on it")
@@ -78,12 +106,103 @@ def test_recovery_has_two_sweeps_and_lasts() -> None:
 
 def test_late_readings_may_be_used_or_not() -> None:
     cell = cell_of("late 50 ms", "CAM_2")
-    assert judge(cell, STAMPS, SENSORS, honest(cell)).text == "ok, used 0/4"
-    assert judge(cell, STAMPS, SENSORS, [replace(seen, used=SENSORS) for seen in honest(cell)]).text == "ok, used 4/4"
+    assert judge(cell, STAMPS, SENSORS, honest(cell)).text == "ok, used 0/4, 0 ms"
+    assert judge(cell, STAMPS, SENSORS, [replace(seen, used=SENSORS) for seen in honest(cell)]).text == "ok, used 4/4, 0 ms"
 
 
-def test_answers_follow_a_clock_that_jumps_back() -> None:
-    cell = cell_of("clock back 5 s", RIG)
+@pytest.mark.parametrize(("title", "sensor", "rate", "limit_ms"), [
+    ("lost", "CAM_1", 1.0, 160), ("lost", "CAM_1", 0.5, 220), ("late 150 ms", "CAM_1", 1.0, 160), ("late 150 ms", "LIDAR", 1.0, 310),
+    ("TF late 40 ms", RIG, 1.0, 160)])
+def test_answers_keep_the_deadline(title: str, sensor: str, rate: float, limit_ms: float) -> None:
+    """It counts from the arrival of the reference, which is later where the reference itself is late; one keyframe may be missed."""
+    cell = cell_of(title, sensor)
+    whole = [replace(seen, used=SENSORS) if not cell.kind.dead else seen for seen in honest(cell)]
+
+    def verdict(*late_ms: float) -> Verdict:
+        answers = list(whole)
+        for index, ms in enumerate(late_ms, cell.begin):
+            answers[index] = replace(answers[index], late_ms=ms)
+        return judge(cell, STAMPS, SENSORS, answers, rate=rate)
+
+    assert verdict(limit_ms, limit_ms - 20, 50, 900).text.endswith(f", {limit_ms:.0f} ms")
+    found = verdict(limit_ms, limit_ms + 1, limit_ms + 1, limit_ms + 2) if sensor in ("LIDAR", RIG) else verdict(limit_ms, limit_ms + 1, 900, 0)
+    assert not found.ok and "in time; the others after" in found.text
+    early = [replace(seen, late_ms=1e9) if not cell.begin <= k < cell.end else seen for k, seen in enumerate(whole)]
+    assert judge(cell, STAMPS, SENSORS, early, rate=rate).ok  # elsewhere nobody looks
+
+
+def test_lateness_is_counted_from_where_the_player_was() -> None:
+    """At rate 0.5, with the second keyframe at second 11: an answer for 50 ms before it, 0.3 s after these were played, 0.2 s the network's."""
+    notes = Notes(passes=1, moments=[Moment(number=0, stamp_ns=STAMPS[0], at_s=10.0), Moment(number=0, stamp_ns=STAMPS[1], at_s=11.0),
+                                     Moment(number=1, stamp_ns=STAMPS[1], at_s=99.0)])
+    stamp = STAMPS[1] - 50_000_000
+    notes.answers.append(Heard(number=0, stamp_ns=stamp, used=SENSORS, inference_ms=200.0, at_s=11.2))
+    notes.answers.append(Heard(number=7, stamp_ns=stamp, used=SENSORS, inference_ms=200.0, at_s=11.2))
+    notes.rows[0, stamp] = ROWS
+    first, lost = notes.seen(rate=0.5)
+    assert first == Seen(number=0, stamp_ns=stamp, used=SENSORS, late_ms=pytest.approx(100.0), rows=ROWS)
+    assert lost.late_ms == math.inf and lost.rows is None
+
+
+ROWS = Rows(boxes=np.arange(14.0).reshape(2, 7), scores=np.array([0.5, 0.4]), names=["car", "bus"])
+
+
+def moved(rows: Rows, by: float) -> Rows:
+    return replace(rows, boxes=rows.boxes + by)
+
+
+def test_boxes_must_follow_a_calibration_there_and_back() -> None:
+    cell = cell_of("mounting changes", "CAM_2")
+
+    def from_files(keyframe: int, used: Sequence[str], record: Mapping[str, Any]) -> Rows:
+        assert tuple(used) == SENSORS and (not record or record == {"fault": "decalibrate", "yaw_deg": 3.0, "sensor": "CAM_2"})
+        return moved(ROWS, 0.5 * bool(record))
+
+    def answers(during: Rows, after: Rows) -> list[Seen]:
+        return [Seen(number=cell.number, stamp_ns=stamp, used=SENSORS, rows=during if cell.begin <= k < cell.end else after)
+                for k, stamp in enumerate(STAMPS)]
+
+    changed = moved(ROWS, 0.5)
+    assert judge_boxes(cell, STAMPS, answers(changed, ROWS), from_files) == Verdict(ok=True, text="ok, 10 boxes as from files")
+    assert "other boxes than the files give" in judge_boxes(cell, STAMPS, answers(ROWS, ROWS), from_files).text  # never followed
+    assert "other boxes than the files give" in judge_boxes(cell, STAMPS, answers(changed, changed), from_files).text  # never back
+    assert judge_boxes(cell, STAMPS, answers(changed, ROWS)[:cell.end], from_files).text == "4 answers with boxes to compare"
+    assert not judge_boxes(cell, STAMPS, [replace(seen, rows=None) for seen in answers(changed, ROWS)], from_files).ok
+    assert judge_boxes(cell, STAMPS, answers(ROWS, ROWS), lambda *_: ROWS).text == "the change moves no box"
+
+
+@pytest.mark.parametrize("fault", [{"fault": "decalibrate", "sensor": "CAM_FRONT", "yaw_deg": 7.0},
+                                   {"fault": "intrinsics", "sensor": "CAM_FRONT", "factor": 1.3},
+                                   {"fault": "decalibrate", "sensor": "LIDAR_TOP", "yaw_deg": -4.0}])
+def test_what_is_pretended_to_files_is_what_the_player_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]) -> None:
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root, codec = make_drive(tmp_path / "drive", scenes=("scene-one",)), rosbags_codec()
+    source = RootSource(Recording(root, VERSION), codec, transport="compressed", warn=print)
+    readings = open_source(root, VERSION).load("scene-one-0")
+    given = pretended(readings, ("CAM_FRONT", "LIDAR_TOP"), fault)
+    camera, lidar = given.cameras["CAM_FRONT"], given.lidar
+    assert camera is not None and lidar is not None and given.cameras["CAM_BACK"] is None
+    poses = {"cam_front": camera.ego_T_cam, "lidar_top": lidar.ego_T_lidar}
+    script = FaultScript([parse_fault(fault, source.sensors, "test")], codec, source.sensors)
+    for event in list(script.apply(source.events()))[:12]:
+        if event.topic == "/tf_static":
+            for transform in map(transform_from_msg, codec.decode(TF, event.data).transforms):
+                if transform.child in poses:
+                    np.testing.assert_allclose(transform.parent_T_child, poses.pop(transform.child), atol=1e-12)
+        elif event.topic == "/sensors/cam_front/camera_info":
+            np.testing.assert_allclose(camera_model_from_info(codec.decode(CAMERA_INFO, event.data)).intrinsics, camera.intrinsics)
+            assert not poses
+    assert not poses
+    sound = readings.cameras["CAM_FRONT"]
+    assert sound is not None and readings.lidar is not None
+    assert not (np.allclose(camera.ego_T_cam, sound.ego_T_cam) and np.allclose(camera.intrinsics, sound.intrinsics)
+                and np.allclose(lidar.ego_T_lidar, readings.lidar.ego_T_lidar))
+
+
+@pytest.mark.parametrize("begin", [4, 9, 10, 20])  # to a time before the drive's first keyframe, to the first, and to one that was there before
+def test_answers_follow_a_clock_that_jumps_back(begin: int) -> None:
+    cell = replace(cell_of("clock back 5 s", RIG), begin=begin, end=begin + 4, until=begin + 8)
     answers = [replace(seen, used=SENSORS) for seen in honest(cell)]
     assert judge(cell, STAMPS, SENSORS, answers).ok
     stuck = [seen for k, seen in enumerate(answers) if not cell.begin <= k < cell.end - 1]

@@ -252,6 +252,15 @@ def test_decalibrate_and_back() -> None:
     assert [yaws["lidar_top"] for _, yaws in result] == [0, 0, 0]
 
 
+def test_times_that_no_float_holds_begin_and_end_a_fault_all_the_same() -> None:
+    """/tf_static is told at the very nanosecond of the change: it must be in force by then, or nobody ever hears of it."""
+    for from_s, to_s in ((9 * 1e-3, 0.2), (0.05, 1_009 * 1e-3)):
+        assert round(from_s * 1e9) != from_s * 1e9 or round(to_s * 1e9) != to_s * 1e9
+        turn = {"fault": "decalibrate", "sensor": "CAM_FRONT", "yaw_deg": 5, "from_s": from_s, "to_s": to_s}
+        result = statics(run([turn], stream(count=12)))
+        assert [yaws["cam_front"] for _, yaws in result] == pytest.approx([0, 5, 0], abs=1e-9)
+
+
 def test_missing_transforms() -> None:
     assert [list(children) for _, children in statics(run([{"fault": "tf_missing", "sensor": "CAM_FRONT", "to_s": 0.2}], stream()))] == [
         ["lidar_top"], ["cam_front", "lidar_top"]]
