@@ -20,7 +20,21 @@ def context(needs_ros: None) -> Iterator[None]:
     rclpy.shutdown()
 
 
-def test_the_nodes_refuse_warn_and_report_by_their_whole_name(context: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def humble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`create_timer` as ROS 2 Humble has it."""
+    from rclpy.node import Node
+
+    create = Node.create_timer
+
+    def create_timer(node: Any, timer_period_sec: float, callback: Any, callback_group: Any = None, clock: Any = None) -> Any:
+        return create(node, timer_period_sec, callback, callback_group, clock)
+
+    monkeypatch.setattr(Node, "create_timer", create_timer)
+
+
+def test_the_nodes_refuse_warn_and_report_by_their_whole_name(
+        context: None, humble: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     from rclpy.parameter import Parameter
 
     from ros_nodes.fusion_lifecycle import FusionNode
@@ -38,11 +52,19 @@ def test_the_nodes_refuse_warn_and_report_by_their_whole_name(context: None, mon
     assert set_to(fusion, "deadline_ms", "soon") == (False, "deadline_ms: expected a number, got 'soon'")
     assert set_to(fusion, "deadlin_ms", 5.0) == (False, "deadlin_ms: unknown parameter; did you mean 'deadline_ms'?")
     assert fusion.values()["sensors.CAM_FRONT.topic"] == "/front/image_raw" and fusion.values()["deadline_ms"] == 60.0
-    assert fusion.status_name == "robot1/fusion_node"
+    reports: list[Any] = []
+    monkeypatch.setattr(fusion._reports, "publish", reports.append)
+    monkeypatch.setattr(FusionNode, "state_label", "active")
+    for now[0] in (1000.0, 1000.0 + LOST_S):
+        fusion._report(True)
+    assert [(report.status[0].name, report.status[0].level[0]) for report in reports] == [
+        ("robot1/fusion_node: node", OK), ("robot1/fusion_node: node", ERROR)]
+    assert "nothing came on /clock for 6 s" in reports[-1].status[0].message and "nothing came on /clock for 6 s" in capfd.readouterr().err
+    assert fusion._poll_timer.is_canceled()
     fusion.destroy_node()
     if not message_available("vision_msgs/msg/Detection3DArray"):
         pytest.skip("vision_msgs is not built")
-    tracker, reports = TrackerNode(), []
+    tracker = TrackerNode()
     monkeypatch.setattr(tracker._reports, "publish", reports.append)
 
     def status() -> tuple[str, int, str]:
