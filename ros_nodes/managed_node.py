@@ -96,8 +96,10 @@ class ManagedNode(LifecycleNode):
         level, text = self._clock_watch.look(clock.now().nanoseconds if waits else None, time.monotonic())
         if level != self._clock_level:
             self._clock_level = level
-            if level != OK:
-                (self.get_logger().error if level == ERROR else self.get_logger().warning)(text)
+            if level == ERROR:  # a line each: rclpy allows no other severity where it has logged once
+                self.get_logger().error(text)
+            elif level != OK:
+                self.get_logger().warning(text)
             elif waits:
                 self.get_logger().info("/clock moves")
         return level, text

@@ -55,11 +55,13 @@ def test_the_nodes_refuse_warn_and_report_by_their_whole_name(
     reports: list[Any] = []
     monkeypatch.setattr(fusion._reports, "publish", reports.append)
     monkeypatch.setattr(FusionNode, "state_label", "active")
-    for now[0] in (1000.0, 1000.0 + LOST_S):
+    for now[0] in (1000.0, 1003.0, 1000.0 + LOST_S):
         fusion._report(True)
     assert [(report.status[0].name, report.status[0].level[0]) for report in reports] == [
-        ("robot1/fusion_node: node", OK), ("robot1/fusion_node: node", ERROR)]
-    assert "nothing came on /clock for 6 s" in reports[-1].status[0].message and "nothing came on /clock for 6 s" in capfd.readouterr().err
+        ("robot1/fusion_node: node", OK), ("robot1/fusion_node: node", WARN), ("robot1/fusion_node: node", ERROR)]
+    assert "nothing came on /clock for 6 s" in reports[-1].status[0].message
+    logged = [line for line in capfd.readouterr().err.splitlines() if "nothing came on /clock" in line]
+    assert ["WARN" in logged[0], "for 3 s" in logged[0], "ERROR" in logged[1], "for 6 s" in logged[1]] == [True] * 4 and len(logged) == 2
     assert fusion._poll_timer.is_canceled()
     fusion.destroy_node()
     if not message_available("vision_msgs/msg/Detection3DArray"):
