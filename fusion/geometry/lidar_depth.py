@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numba
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,25 +11,47 @@ from torch import Tensor
 
 def lidar_depth_m(intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int],
                   points: Tensor, points_ok: Tensor) -> Tensor:
-    """`(B, N, h, w)` float32: depth of the nearest LiDAR point in each feature pixel, infinity where there is none.
+    """`(B, N, h, w)` float32: depth of the nearest LiDAR point in each feature pixel, infinity where there is none (host work).
 
     Args:
         intrinsics, cam_T_ego, camera_ok, points, points_ok: as in `SensorBatch`.
         image_hw: size of the images, pixels.
         feature_hw: size of the feature maps.
     """
+    image_T_ego = (intrinsics.float() @ cam_T_ego.float()[:, :, :3]).cpu().numpy()
+    nearest = _nearest(np.ascontiguousarray(image_T_ego), camera_ok.cpu().numpy(), image_hw, feature_hw,
+                       points.detach().float().cpu().numpy(), points_ok.cpu().numpy())
+    return torch.from_numpy(nearest).to(intrinsics.device)
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest(image_T_ego: np.ndarray, camera_ok: np.ndarray, image_hw: tuple[int, int], feature_hw: tuple[int, int], points: np.ndarray,
+             points_ok: np.ndarray) -> np.ndarray:
+    """`lidar_depth_m` with `(B, N, 3, 4)` float32 from ego metres to homogeneous pixels: a point is dropped at the first test that it fails."""
     batch, cameras = camera_ok.shape
-    (height, width), (h, w) = image_hw, feature_hw
-    image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]
-    uvd = torch.einsum("bnij,bpj->bnpi", image_T_ego[..., :3], points[..., :3].float()) + image_T_ego[:, :, None, :, 3]
-    depth = uvd[..., 2]
-    row = torch.floor((uvd[..., 1] / depth.clamp(min=1e-3) + 0.5) * (h / height))
-    column = torch.floor((uvd[..., 0] / depth.clamp(min=1e-3) + 0.5) * (w / width))
-    inside = (depth > 0.1) & (row >= 0) & (row < h) & (column >= 0) & (column < w) & camera_ok[:, :, None] & points_ok[:, None]
-    image = torch.arange(batch * cameras, device=depth.device).view(batch, cameras, 1)
-    pixel = ((image * h + row.clamp(0, h - 1).long()) * w + column.clamp(0, w - 1).long())[inside]
-    nearest = torch.full((batch * cameras * h * w,), torch.inf, device=depth.device).scatter_reduce(0, pixel, depth[inside], "amin")
-    return nearest.view(batch, cameras, h, w)
+    h, w = feature_hw
+    down, across = np.float32(h / image_hw[0]), np.float32(w / image_hw[1])
+    half, near = np.float32(0.5), np.float32(0.1)
+    nearest = np.full((batch, cameras, h, w), np.inf, np.float32)
+    for b in range(batch):
+        for n in range(cameras):
+            if not camera_ok[b, n]:
+                continue
+            m = image_T_ego[b, n]
+            for p in range(points.shape[1]):
+                if not points_ok[b, p]:
+                    continue
+                x, y, z = points[b, p, 0], points[b, p, 1], points[b, p, 2]
+                depth = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
+                if not depth > near:
+                    continue
+                row = ((m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]) / depth + half) * down
+                column = ((m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]) / depth + half) * across
+                if row >= 0 and row < h and column >= 0 and column < w:
+                    i, j = int(row), int(column)
+                    if depth < nearest[b, n, i, j]:
+                        nearest[b, n, i, j] = depth
+    return nearest
 
 
 def completed_depth_m(nearest_m: Tensor, levels: int) -> tuple[Tensor, Tensor]:

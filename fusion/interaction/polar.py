@@ -109,7 +109,8 @@ def polar_rays(rig: Rig, grid: BevGrid, config: PolarConfig) -> PolarRays:
 def _way_back(rig: Rig, grid: BevGrid, config: PolarConfig, columns: int) -> tuple[Tensor, Tensor]:
     points = cell_points(grid.coarser(config.stride), (config.height_m,), rig.intrinsics)
     u, _, depth_m = project(rig, points)
-    radius = (points[:, :2] - rig.origin_m[:, :, None, :2]).norm(dim=-1)
+    away = points[:, :2] - rig.origin_m[:, :, None, :2]
+    radius = torch.hypot(away[..., 0], away[..., 1])  # many times as fast as a norm over two numbers
     place = (radius - config.first_m) / config.step_m
     seen = rig.sees(u, depth_m) & (place >= -0.5) & (place < config.bins - 0.5)
     camera, found = best_views(rig, u, seen, config.views)

@@ -13,6 +13,7 @@ from fusion.train.config import ColourAugmentConfig
 from fusion.types import SensorBatch
 
 _GREY = np.array([0.299, 0.587, 0.114])
+_SHIFTS = 100_003
 _MEAN, _STD = np.array(IMAGE_MEAN), np.array(IMAGE_STD)
 
 
@@ -41,6 +42,7 @@ def augment_colour(batch: SensorBatch, config: ColourAugmentConfig, rng: np.rand
     own = np.random.default_rng(seed)
     shared = draw_colour_transform(config, own)  # most of a change is the scene's; a camera adds its own half
     images = batch.images.clone()
+    grain = own.standard_normal(images[0, 0].numel() + _SHIFTS, np.float32)  # of all cameras, at another place of it each
     for camera in batch.camera_ok[0].nonzero().flatten().tolist():
         single = 0.5 * (shared + draw_colour_transform(config, own))
         blur_px, noise = own.uniform(0, config.blur_px), own.uniform(0, config.noise)
@@ -51,7 +53,9 @@ def augment_colour(batch: SensorBatch, config: ColourAugmentConfig, rng: np.rand
         if blur_px > 0.3:
             pixels = cv2.GaussianBlur(pixels, (0, 0), blur_px)
         if noise > 0:
-            pixels = pixels + own.standard_normal(pixels.shape, np.float32) * np.float32(noise / _STD.mean())
-        low, high = -_MEAN / _STD, (1 - _MEAN) / _STD
-        images[0, camera] = torch.from_numpy(np.clip(pixels, low, high).astype(np.float32)).permute(2, 0, 1)
+            start = int(own.integers(_SHIFTS))
+            pixels = pixels + grain[start:start + pixels.size].reshape(pixels.shape) * np.float32(noise / _STD.mean())
+        images[0, camera] = torch.from_numpy(pixels).permute(2, 0, 1)
+        for plane, mean, std in zip(images[0, camera], IMAGE_MEAN, IMAGE_STD, strict=True):
+            plane.clamp_(-mean / std, (1 - mean) / std)
     return replace(batch, images=images)

@@ -33,7 +33,7 @@ def augment_points(batch: SensorBatch, config: PointAugmentConfig, rng: np.rando
         keep &= ~_in_sectors(points, own)
     points = points[keep]
     if config.jitter_m > 0:
-        points[:, :3] += own.normal(0, config.jitter_m, (len(points), 3)).astype(np.float32)
+        points[:, :3] += own.standard_normal((len(points), 3), np.float32) * np.float32(config.jitter_m)
     if drawn < config.intensity_off:
         points[:, INTENSITY] = 0.0
     else:
