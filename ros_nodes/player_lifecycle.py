@@ -157,6 +157,8 @@ class PlayerNode(ManagedNode):
 
     def _end(self, error: BaseException | None) -> None:
         assert self._player is not None
+        if not self.context.ok():  # interrupted: nobody can be told any more
+            return
         if error is not None:
             self.get_logger().error(f"playing ended: {error}")
         self.get_logger().info(f"finished: {self._player.sent} messages, at most {self._player.latest_ns * 1e-6:.1f} ms late, "

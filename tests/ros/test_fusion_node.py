@@ -1,4 +1,4 @@
-"""The fusion node as a process, over DDS: parameters, sensors that fail and come back, and the answers that files give."""
+"""The fusion node as a process, over DDS: parameters, and sensors that fail and come back."""
 
 from __future__ import annotations
 
@@ -9,23 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from layouts import check_published
 from small_rig import FORWARD, cloud, image, info
 
-from fusion.data.nuscenes import NuScenesSource
-from fusion.runtime.backends.open import open_backend
-from fusion.runtime.perceiver import Perceiver
-from fusion.types import Detections
 from ros_nodes.conversion import (
-    DETECTION_TYPE,
     Transform,
-    detections_from_msg,
-    message_available,
     message_class,
     rclpy_make,
     sensors_used_from_msg,
@@ -241,43 +232,3 @@ def test_fifty_cycles_leak_nothing(ros: Any, start_node: Callable[..., Any], lif
     threads_after, memory_after = cycle(3, whole=True)
     assert threads_after <= threads + 3 and memory_after < memory + 50
     ros.spin_until(lambda: ros.node.count_subscribers("/sensors/front/image") == 0, "no subscription left")
-
-
-@pytest.fixture(scope="module")
-def offline(scene0523: Path) -> Callable[[int], Detections]:
-    """What `bevduet perceive` finds in the keyframe with a stamp."""
-    source = NuScenesSource(scene0523, "v1.0-mini")
-    perceiver = Perceiver(open_backend("nano"))
-    tokens = {source.load(token, cameras=False, lidar=False).stamp_ns: token for token in source.tokens("scene-0523")}
-    return lambda stamp: perceiver.perceive(source.load(tokens[stamp]))
-
-
-@pytest.mark.parametrize("transport", ["raw", "compressed"])
-def test_a_replay_gives_the_boxes_of_the_files(ros: Any, start_node: Callable[..., Any], lifecycle: Any, scene0523: Path,
-                                               offline: Callable[[int], Detections], transport: str) -> None:
-    if not message_available(DETECTION_TYPE):
-        pytest.skip("vision_msgs is not installed")
-    answers = ros.subscribe("/fusion_node/detections", message_class(DETECTION_TYPE))
-    used = ros.subscribe("/fusion_node/sensors_used", message_class(DIAGNOSTICS))
-    start_node("fusion_node", {"transport": transport, "use_sim_time": "true", "deadline_ms": 400.0, "threads": 1})
-    start_node("player_node", {"dataroot": scene0523, "transport": transport, "rate": 0.25, "wait_for_subscribers": 60.0})
-    lifecycle.configure("fusion_node", 120)
-    lifecycle.configure("player_node", 120)
-    lifecycle.activate("fusion_node", 60)
-    ros.wait_for_publisher("/fusion_node/sensors_used")
-    lifecycle.activate("player_node", 60)
-
-    def whole() -> list[Any]:
-        """Answers that rest on all seven sensors."""
-        full = {stamp_ns(message.header.stamp) for message in used if len(sensors_used_from_msg(message)) == 7}
-        return [answer for answer in answers if stamp_ns(answer.header.stamp) in full]
-
-    ros.spin_until(lambda: len(whole()) >= 3, "three answers that rest on all sensors", 120)
-    if transport == "raw":
-        assert check_published(ros.node, ("/sensors/", "/fusion_node/", "/diagnostics")) == 6 * 2 + 1 + 2 + 1
-    for answer in whole()[:3]:
-        got, wanted = detections_from_msg(answer), offline(stamp_ns(answer.header.stamp))
-        assert len(got) == len(wanted) > 100 and answer.header.frame_id == BASE_FRAME
-        assert np.array_equal(got.labels, wanted.labels)
-        assert np.allclose(got.boxes[:, :7], wanted.boxes[:, :7], atol=1e-3, rtol=0)
-        assert np.allclose(got.scores, wanted.scores, atol=1e-4, rtol=0)

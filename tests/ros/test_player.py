@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -380,3 +381,5 @@ def test_node_refuses_what_is_impossible_and_can_be_asked_again(ros: Any, start_
     assert len(clock) == told
     assert ros.call("/player_node/resume", trigger).success
     ros.spin_until(lambda: len(clock) > told and c.stamp_ns(clock[-1].clock) < c.stamp_ns(clock[-2].clock), "the loop's jump back")
+    node.process.send(signal.SIGINT)  # amid the play
+    assert node.process.wait(PATIENCE_S) and "Traceback" not in node.output and "playing ended" not in node.output
