@@ -8,29 +8,32 @@ triggered one after the other); the node, on the system's clock; and this one, w
 arrival of the detections. `overhead` is what the node adds to inference: converting messages, undistorting, publishing; not the wait for
 cameras that are on their way, nor for a network that is busy with the instant before. On a machine whose cores are all taken, most of it may
 be the wait for one: `node's own` is the overhead without the time in which the answering thread was ready to run and the scheduler had given
-the cores to others (this node's other threads among them); `cpu` is what was computed in it, by all threads.
+the cores to others (this node's other threads among them); `cpu` is what was computed in it, by all threads. Last comes what was lost since the
+start: readings on their way to the node, in it (frozen or damaged, or too late for any answer; most simply are older than others when an answer
+is made), and answers on their way here.
 """
 
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import os
 import sys
 import time
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from ros_drops import Drops, count_drops, published_in
+from ros_source import LIDAR_HZ
 
 from fusion.files import write_text
 from ros_nodes.environment import prepare, ros_available
 
-LIDAR_HZ, CAMERA_HZ, TF_HZ = 20.0, 12.0, 50.0
-KEYFRAMES = 4
 NODE = "fusion_node"
 INFERENCE = ("preprocess", "prepare", "network", "decode")
 OVERHEAD = ("assemble", "publish", "draw")
@@ -38,57 +41,16 @@ OWN, CPU, STARVED = "node's own", "overhead_cpu", "overhead_starved"
 SETTLE_S = 10.0
 """The first answers compile and allocate; they are not counted."""
 
-
-def source(args: argparse.Namespace) -> None:
-    """Send until killed."""
-    import rclpy
-
-    from ros_nodes.conversion import Transform, message_class, tf_msg
-    from ros_nodes.player_codec import rclpy_codec, restamped
-    from ros_nodes.player_events import RootSource
-    from ros_nodes.player_lifecycle import qos_of
-    from ros_nodes.player_root import Recording
-    from ros_nodes.player_topics import BASE_FRAME, FIXED_FRAME, STATIC_TOPIC, TF, TF_TOPIC, sensor_of
-
-    rclpy.init()
-    node = rclpy.create_node("source")
-    codec = rclpy_codec()
-    recording = RootSource(Recording(args.dataroot, args.version, sweeps=False), codec, transport=args.transport, warn=print)
-    publishers = {topic.name: node.create_publisher(message_class(topic.kind), topic.name, qos_of(topic)) for topic in recording.topics}
-    readings: dict[str, list[list[tuple[str, bytes]]]] = {name.lower(): [] for name in recording.sensors}
-    for event in recording.events():
-        sensor = sensor_of(event.topic)
-        if event.topic == STATIC_TOPIC.name:
-            publishers[event.topic].publish(event.data)
-        elif sensor is not None:
-            kept = readings[sensor]
-            if not kept or len(kept[-1]) == (1 if recording.sensors[sensor.upper()] == "lidar" else 2):
-                kept.append([])
-            kept[-1].append((event.topic, event.data))
-        if all(len(kept) > KEYFRAMES for kept in readings.values()):
-            break
-    rates = {name: LIDAR_HZ if recording.sensors[name.upper()] == "lidar" else CAMERA_HZ for name in readings}
-    start_s = time.monotonic() + 1.0
-    due = [(start_s + index / (len(rates) * CAMERA_HZ), 0, name) for index, name in enumerate(rates)] + [(start_s, 0, "")]
-    heapq.heapify(due)
-    while True:
-        when_s, count, name = heapq.heappop(due)
-        time.sleep(max(when_s - time.monotonic(), 0))
-        now_ns = time.time_ns()
-        still = Transform(parent=FIXED_FRAME, child=BASE_FRAME, stamp_ns=now_ns, rotation_wxyz=(1, 0, 0, 0), translation_m=(0, 0, 0))
-        publishers[TF_TOPIC.name].publish(codec.encode(TF, tf_msg(codec.make, [still])))
-        if name:
-            for topic, data in readings[name][count % KEYFRAMES]:
-                publishers[topic].publish(restamped(data, now_ns))
-        heapq.heappush(due, (max(when_s + 1 / rates.get(name, TF_HZ), time.monotonic() - 0.1), count + 1, name))
+LAST_REPORT_S = 3.0
+"""After the last reading: its answer, and a report of the node's that counts it."""
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Run the three processes and return the numbers."""
+def measure(args: argparse.Namespace) -> tuple[dict[str, Any], Drops]:
+    """Run the three processes and return the numbers, and what was lost on the way."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
 
-    from ros_nodes.conversion import message_class, stamp_ns
+    from ros_nodes.conversion import message_class, sensors_used_from_msg, stamp_ns
     from ros_nodes.lifecycle_client import LifecycleClient
     from ros_nodes.processes import ProcessGroup
 
@@ -102,7 +64,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             client.state(NODE, 120)
             client.configure(NODE, 120)
             client.activate(NODE, 120)
-        group.start("source", [sys.executable, *sys.argv, "--source"])
         rclpy.init()
         node = rclpy.create_node("receiver")
         arrived: list[tuple[float, float, int]] = []  # monotonic seconds, latency in ms, boxes
@@ -111,15 +72,28 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         def on_detections(message: Any) -> None:
             arrived.append((time.monotonic(), (time.time_ns() - stamp_ns(message.header.stamp)) * 1e-6, len(message.detections)))
 
+        in_answers: Counter[str] = Counter()
+        reports: list[Any] = []
+
+        def on_report(message: Any) -> None:
+            reports[:] = [message]
+
         def on_sensors(message: Any) -> None:
             values = {item.key: float(item.value) for status in message.status if status.name.endswith(": stages") for item in status.values}
-            used = sum(item.value.startswith("used") for item in message.status[0].values)
-            stages.append((time.monotonic(), values, used))
+            used = sensors_used_from_msg(message)
+            in_answers.update(used)
+            stages.append((time.monotonic(), values, len(used)))
 
         node.create_subscription(message_class("vision_msgs/msg/Detection3DArray"), f"/{NODE}/detections", on_detections, 10)
         node.create_subscription(message_class("diagnostic_msgs/msg/DiagnosticArray"), f"/{NODE}/sensors_used", on_sensors, 10)
+        node.create_subscription(message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", on_report, 10)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        limit_s = time.monotonic() + 60
+        while not (node.count_publishers(f"/{NODE}/detections") and reports) and time.monotonic() < limit_s and group.ended() is None:
+            executor.spin_once(timeout_sec=0.1)
+        sending = group.start("source", [sys.executable, str(Path(__file__).with_name("ros_source.py")), "--dataroot", str(args.dataroot),
+                                         "--version", args.version, "--transport", args.transport])
         limit_s = time.monotonic() + 120
         while not arrived and time.monotonic() < limit_s and group.ended() is None:
             executor.spin_once(timeout_sec=0.1)
@@ -137,11 +111,17 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         last = _cpu_s(process.pid), _cpu_s(process.pid, receiving=True), time.monotonic()
         cores, receiving = ((last[at] - first[at]) / (last[2] - first[2]) for at in (0, 1))
         ended = group.ended()
+        if ended is None:
+            group.end_one(sending)
+            limit_s = time.monotonic() + LAST_REPORT_S
+            while time.monotonic() < limit_s:
+                executor.spin_once(timeout_sec=0.05)
         executor.shutdown()
         node.destroy_node()
         rclpy.shutdown()
     if ended is not None:
         raise SystemExit(f"ros: error: {ended[0]} ended with exit code {ended[1]}:\n" + "\n".join(lines[-20:]))
+    drops = count_drops(published_in(lines), reports[0], in_answers, len(arrived))
     counted = [(latency, boxes) for at, latency, boxes in arrived if at >= begin_s]
     parts = [(values, used) for at, values, used in stages if at >= begin_s]
     sizes = np.array([size for _, size in memory])
@@ -161,7 +141,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "memory_growth_mb": float(thirds[-1].mean() - thirds[1].mean()),
         "ms": {name: dict(zip(("p50", "p95", "p99", "max"), np.percentile(values, [50, 95, 99, 100]).round(2).tolist(), strict=True))
                for name, values in named.items()},
-    }
+        "drops": asdict(drops),
+    }, drops
 
 
 def _cpu_s(pid: int, *, receiving: bool = False) -> float:
@@ -187,7 +168,6 @@ def main() -> int:
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="another parameter of the node; may be given again")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
-    parser.add_argument("--source", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     wrong = [line for line in args.param if "=" not in line]
     if wrong:
@@ -198,10 +178,7 @@ def main() -> int:
     if reason is not None:
         print(f"ros: error: {reason}", file=sys.stderr)
         return 2
-    if args.source:
-        source(args)
-        return 0
-    result = measure(args)
+    result, drops = measure(args)
     print(f"{'milliseconds':14s}{'p50':>9s}{'p95':>9s}{'p99':>9s}{'max':>9s}")
     for name, row in result["ms"].items():
         print(f"{name:14s}" + "".join(f"{row[key]:9.2f}" for key in ("p50", "p95", "p99", "max")))
@@ -209,6 +186,7 @@ def main() -> int:
           f" {result['sensors_used']:.2f} sensors, {result['boxes']:.0f} boxes; {result['cores']:.2f} cores, {result['cores_receiving']:.2f} of them"
           f" receiving\nmemory: at most {result['memory_mb']:.0f} MB, grown by {result['memory_growth_mb']:.1f} MB from the middle to the last third;"
           f" by minute {' '.join(f'{size:.0f}' for size in result['memory_by_minute_mb'])}")
+    print(*drops.lines(), sep="\n")
     if args.json:
         write_text(args.json, json.dumps(result, indent=2) + "\n")
     return 0
