@@ -18,6 +18,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_nodes.conversion import clock_msg, message_available, message_class, rclpy_make
 from ros_nodes.managed_node import ManagedNode, spin
 from ros_nodes.player import Player
+from ros_nodes.player_audience import Audience
 from ros_nodes.player_codec import rclpy_codec
 from ros_nodes.player_events import Event
 from ros_nodes.player_settings import PARAMETERS, PlayerSettings, messages, open_source, read_settings
@@ -25,7 +26,6 @@ from ros_nodes.player_topics import CLOCK, IMAGE, Topic
 
 _BOOL, _TRIGGER = "std_msgs/msg/Bool", "std_srvs/srv/Trigger"
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-_SETTLE_S = 1.5  # no new subscriber for so long: those that are there are all
 _POLL_S = 0.02
 
 
@@ -112,17 +112,16 @@ class PlayerNode(ManagedNode):
             self._starter.start()
 
     def _go_when_heard(self) -> None:
-        """A message that is sent before the discovery of its subscribers is lost to them."""
+        """Wait for the audience, then start."""
         assert self._settings is not None and self._player is not None
         sensors = {name: self._publishers_by_topic[name] for name in self._heard_on if name in self._publishers_by_topic}
-        heard, changed_s = 0, time.monotonic()
-        end_s = changed_s + self._settings.wait_for_subscribers_s
+        others = [publisher for name, publisher in self._publishers_by_topic.items() if name not in sensors]
+        audience = Audience(time.monotonic())
+        end_s = time.monotonic() + self._settings.wait_for_subscribers_s
         while self._wanted and time.monotonic() < end_s:
             counts = [publisher.get_subscription_count() for publisher in sensors.values()]
-            if all(counts) or (heard and time.monotonic() - changed_s > _SETTLE_S):
+            if audience.complete(counts, sum(publisher.get_subscription_count() for publisher in others), time.monotonic()):
                 break
-            if sum(counts) != heard:
-                heard, changed_s = sum(counts), time.monotonic()
             time.sleep(_POLL_S)
         deaf = [name for name, publisher in sensors.items() if not publisher.get_subscription_count()]
         if self._wanted:

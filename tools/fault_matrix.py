@@ -5,7 +5,7 @@
 A cell is green if the node answers on while the fault lasts, by its deadline beside what the network takes, no answer rests on a dead sensor, and
 two sweeps after its end every sensor is in the answers again; where a mounting or a lens changes, the boxes must be those that the files give
 with the same change. The exit code is 1 if a cell is red. A cell shows how old its last answer in time was, without the network's share. Rows
-beside those of sensors: transforms late, flood, clock jumping back, node killed and restarted, lifecycle cycled. About twelve minutes with a
+beside those of sensors: transforms late, flood, clock jumping back, node killed and restarted, lifecycle cycled. About eleven minutes with a
 drive of 20 s at --rate 1.
 """
 

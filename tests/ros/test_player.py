@@ -26,6 +26,7 @@ from fusion.errors import UserError
 from fusion.geometry.transforms import pose
 from ros_nodes import conversion as c
 from ros_nodes.player import Player
+from ros_nodes.player_audience import Audience
 from ros_nodes.player_codec import rosbags_codec, stamp_of
 from ros_nodes.player_events import SCENE_GAP_NS, Event, RootSource, repeated
 from ros_nodes.player_root import Recording
@@ -299,6 +300,18 @@ def test_errors_end_the_play_and_stop_ends_the_threads() -> None:
     endless.player.resume()
     endless.player.stop()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("player")] and not endless.errors
+
+
+def test_a_replay_waits_for_its_audience() -> None:
+    """With every sensor heard it starts soon after the last newcomer, else when nobody has come for long; never for nobody at all."""
+    audience = Audience(0.0)
+    steps: list[tuple[float, list[int], int, bool]] = [
+        (9.0, [0, 0], 0, False), (9.1, [1, 0], 0, False), (10.0, [1, 0], 1, False), (11.0, [1, 0], 1, False), (11.1, [1, 1], 1, False),
+        (11.3, [1, 1], 2, False), (11.59, [1, 1], 2, False), (11.61, [1, 1], 2, True)]
+    assert [audience.complete(sensors, others, now) for now, sensors, others, _ in steps] == [done for *_, done in steps]
+    partly = Audience(0.0)
+    assert [partly.complete([1, 0], 0, now) for now in (1.0, 2.4, 2.6)] == [False, False, True]
+    assert [Audience(0.0).complete([], 0, now) for now in (0.1, 0.4)] == [False, True]  # a bag without sensors waits for nobody
 
 
 # --- as a node
