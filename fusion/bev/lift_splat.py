@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
+from fusion.geometry.rays import camera_centres_m, pixel_rays
 from fusion.types.present import train_on_present
 
 
@@ -68,17 +69,12 @@ def splat_grid(
 ) -> SplatGrid:
     """Geometry of one batch (host work). Shapes as in `SensorBatch`; intrinsics are of the `image_hw` image."""
     batch = len(camera_ok)
-    (height, width), (h, w), (size_x, size_y) = image_hw, feature_hw, grid.shape
+    size_x, size_y = grid.shape
     device = intrinsics.device
     low, high = config.depth_range_m
     depths = low + (torch.arange(config.bins, device=device) + 0.5) * config.depth_step_m
-    u = (torch.arange(w, device=device) + 0.5) * (width / w) - 0.5
-    v = (torch.arange(h, device=device) + 0.5) * (height / h) - 0.5
-    pixels = torch.stack([u[None].expand(h, w), v[:, None].expand(h, w), torch.ones(h, w, device=device)], -1)
-    image_T_ego = intrinsics.float() @ cam_T_ego.float()[:, :, :3]
-    ego_T_pixel = torch.linalg.inv(image_T_ego[..., :3])
-    rays = torch.einsum("bnij,hwj->bnhwi", ego_T_pixel, pixels)
-    origin = -torch.einsum("bnij,bnj->bni", ego_T_pixel, image_T_ego[..., 3])  # cam_T_ego may scale, as augmentation does
+    intrinsics, cam_T_ego = intrinsics.float(), cam_T_ego.float()
+    rays, origin = pixel_rays(intrinsics, cam_T_ego, image_hw, feature_hw), camera_centres_m(cam_T_ego)
     xyz = origin[:, :, None, None, None] + rays[:, :, None] * depths[:, None, None, None]  # (B, N, D, h, w, 3)
     i = torch.floor((xyz[..., 0] - grid.x_range_m[0]) / grid.cell_m).long()
     j = torch.floor((xyz[..., 1] - grid.y_range_m[0]) / grid.cell_m).long()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import completed_depth_m
 from fusion.interaction.deformable import deformable_attention, ring
-from fusion.interaction.geometry import Rig, pixel_rays
+from fusion.interaction.geometry import Rig
 from fusion.interaction.operations import Position, centres, coarsened, masked_softmax, precise, silent, to_maps, to_tokens
 
 
@@ -69,7 +69,7 @@ class PixelRays:
 
 def pixel_places(rig: Rig, grid: BevGrid, config: BevToImageConfig, bin_edges_m: Tensor) -> PixelRays:
     """Rays and what the LiDAR says (host work); `bin_edges_m` as in `PixelRays`."""
-    rays = pixel_rays(rig, rig.feature_hw)[..., :2]
+    rays = rig.rays(rig.feature_hw)[..., :2]
     (x_low, x_high), (y_low, y_high) = grid.x_range_m, grid.y_range_m
     scale, low = torch.tensor([2 / (y_high - y_low), 2 / (x_high - x_low)]).to(rays), torch.tensor([y_low, x_low]).to(rays)
     depth_m, known = completed_depth_m(rig.lidar_depth_m, config.completion_levels)

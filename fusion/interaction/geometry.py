@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
+from fusion.geometry.rays import camera_centres_m, pixel_rays
 from fusion.interaction.operations import precise
 from fusion.types import SensorBatch
 
@@ -58,9 +59,12 @@ class Rig:
 
     @property
     def origin_m(self) -> Tensor:
-        """`(B, N, 3)` camera centres in the ego frame; `cam_T_ego` may scale, as augmentation does."""
-        centres: Tensor = -torch.linalg.solve(self.cam_T_ego[:, :, :3, :3], self.cam_T_ego[:, :, :3, 3])
-        return centres
+        """`(B, N, 3)` camera centres in the ego frame."""
+        return camera_centres_m(self.cam_T_ego)
+
+    def rays(self, size: tuple[int, int]) -> Tensor:
+        """`(B, N, h, w, 3)`: the ego vector that one metre of depth is worth, for every pixel of maps of `size` over the images."""
+        return pixel_rays(self.intrinsics, self.cam_T_ego, self.image_hw, size)
 
     def sees(self, u: Tensor, depth_m: Tensor) -> Tensor:
         """`(B, N, P)` bool: the camera is present, and the point lies before it, between its image's left and right edge."""
@@ -131,16 +135,6 @@ def tiled(camera: Tensor, column: Tensor, row: Tensor, cameras: int, size: tuple
 def side_by_side(perspective: Tensor) -> Tensor:
     """`(B, N, C, h, w)` -> `(B, C, h, N * w)`."""
     return perspective.permute(0, 2, 3, 1, 4).flatten(3)
-
-
-def pixel_rays(rig: Rig, size: tuple[int, int]) -> Tensor:
-    """`(B, N, h, w, 3)`: the ego vector that one metre of depth is worth, for every pixel of maps of `size` over the images."""
-    (height, width), (h, w) = rig.image_hw, size
-    u = (torch.arange(w).to(rig.intrinsics) + 0.5) * (width / w) - 0.5
-    v = (torch.arange(h).to(rig.intrinsics) + 0.5) * (height / h) - 0.5
-    pixels = torch.stack([u.expand(h, w), v[:, None].expand(h, w), torch.ones(h, w).to(u)], -1)
-    ego_T_pixel = torch.linalg.inv(rig.intrinsics @ rig.cam_T_ego[:, :, :3, :3])
-    return torch.einsum("bnij,hwj->bnhwi", ego_T_pixel, pixels)
 
 
 def bev_coords(grid: BevGrid, xy_m: Tensor) -> Tensor:

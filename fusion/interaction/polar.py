@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
-from fusion.interaction.geometry import Rig, best_views, bev_coords, cell_points, pixel_rays, project, tiled
+from fusion.interaction.geometry import Rig, best_views, bev_coords, cell_points, project, tiled
 from fusion.interaction.operations import FeedForward, Position, attention, blocks, half_size, resized, sample, silent
 
 _ELEVATION_RAD = 0.5
@@ -99,7 +99,7 @@ def polar_rays(rig: Rig, grid: BevGrid, config: PolarConfig) -> PolarRays:
     ok = (coords.abs() <= 1).all(-1) & rig.camera_ok[:, :, None, None]
     ground = -torch.atan2(origin[..., 2:].squeeze(-1), radius)[:, :, None].expand(ok.shape) / _ELEVATION_RAD
     share = (radius / radius[-1]).expand(ok.shape)
-    rays = pixel_rays(rig, (h, columns))
+    rays = rig.rays((h, columns))
     elevation = torch.atan2(rays[..., 2], rays[..., :2].norm(dim=-1)).transpose(2, 3)[..., None] / _ELEVATION_RAD  # (B, N, columns, h, 1)
     cells, cells_ok = _way_back(rig, grid, config, columns)
     return PolarRays(coords=torch.where(ok[..., None], coords, 0.0).flatten(1, 2), ok=ok.flatten(1, 2),
