@@ -2,7 +2,8 @@
 
     python tools/score_states.py --model nano --dataroot data/nuscenes --version v1.0-mini --scenes scene-0103 --out out/states
 
-Writes `states.md` and `states.json`, and per state the submission and the devkit's two files.
+Writes `states.md` and `states.json`, and per state the submission and the devkit's two files. With `--by-view` also `by_view.md`: the scores of the
+objects that the lost camera sees, and of the others.
 """
 
 from __future__ import annotations
@@ -25,24 +26,38 @@ def main() -> int:
     parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
     parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
+    parser.add_argument("--by-view", action="store_true", help="also score apart what the lost camera sees and what it does not")
     args = parser.parse_args()
     settle()
     from fusion.data.open import open_source
     from fusion.evaluate.by_state import answer_states, score_states, sensor_states
+    from fusion.evaluate.by_view import lost_camera, score_by_view
+    from fusion.evaluate.nuscenes_eval import open_tables
     from fusion.evaluate.state_table import states_table, write_states
+    from fusion.evaluate.view_table import view_mapping, view_table, write_view
     from fusion.runtime.perceiver import Perceiver
 
     try:
         perceiver = Perceiver(open_chosen(args))
         wanted = split_names(args.scenes) if args.scenes else None
         source = open_source(args.dataroot, args.version, wanted)
-        runs = answer_states(source, perceiver, source.scenes(), sensor_states(source.sensors()), args.out)
-        scores = score_states(args.dataroot, args.version, source.scenes(), runs)
-        write_states(scores, args.out, {"model": args.model, "dataroot": str(args.dataroot), "version": args.version})
+        states = sensor_states(source.sensors())
+        if args.by_view:
+            lost_camera(states)  # refuses a rig without one before the work
+        runs = answer_states(source, perceiver, source.scenes(), states, args.out)
+        facts = {"model": args.model, "dataroot": str(args.dataroot), "version": args.version}
+        tables = open_tables(args.dataroot, args.version)
+        scores = score_states(args.dataroot, args.version, source.scenes(), runs, tables=tables)
+        view = score_by_view(args.dataroot, args.version, source.scenes(), runs, tables=tables) if args.by_view else None
+        write_states(scores, args.out, facts, {"by_view": view_mapping(view)} if view else None)
+        if view:
+            write_view(view, args.out, facts)
     except UserError as error:
         print(f"score_states: error: {error}", file=sys.stderr)
         return 2
     print(f"{states_table(scores)}\n\n-> {args.out / 'states.md'}")
+    if view:
+        print(f"\n{view_table(view)}\n\n-> {args.out / 'by_view.md'}")
     return 0
 
 

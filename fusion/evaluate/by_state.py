@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -168,9 +169,9 @@ def answer_states(source: SceneSource, perceiver: Perceiver, scenes: Sequence[st
     return runs
 
 
-def score_states(dataroot: Path, version: str, scenes: Sequence[str], runs: Sequence[StateAnswers]) -> list[StateScore]:
-    """Score each state's submission by the official devkit (its tables are loaded once); writes its two files beside each."""
-    tables = open_tables(dataroot, version)
+def score_states(dataroot: Path, version: str, scenes: Sequence[str], runs: Sequence[StateAnswers], *, tables: Any = None) -> list[StateScore]:
+    """Score each state's submission by the official devkit (`tables` are loaded once, if not given); writes its two files beside each."""
+    tables = open_tables(dataroot, version) if tables is None else tables
     scores = []
     for run in tqdm(runs, unit="state", desc="scoring", disable=None):
         evaluation = score_detections(dataroot, version, scenes, run.results, tables=tables)

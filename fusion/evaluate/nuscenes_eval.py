@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from fusion.evaluate.submission import read_submission
 from fusion.files import write_text
 
 DETECTION_CONFIG = "detection_cvpr_2019"
+
+Choose = Callable[[str, Sequence[Any]], Sequence[Any]]
+"""Takes the token and the boxes (the devkit's, in the global frame) of a sample, and returns those that count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +49,16 @@ class Evaluation:
 class _ScenesEval(DetectionEval):  # type: ignore[misc]
     """`DetectionEval` for given sample tokens: the devkit's own constructor takes only the names of whole splits."""
 
-    def __init__(self, nusc: Any, tokens: Sequence[str], results: dict[str, Any]) -> None:
+    def __init__(self, nusc: Any, tokens: Sequence[str], results: dict[str, Any], choose: Choose | None = None) -> None:
         self.cfg = config_factory(DETECTION_CONFIG)
         self.verbose = False
         self.pred_boxes = self._loaded(nusc, EvalBoxes.deserialize({t: results[t] for t in tokens}, DetectionBox))
         self.gt_boxes = self._loaded(nusc, load_gt_of_sample_tokens(nusc, list(tokens), DetectionBox))
         self.sample_tokens = self.gt_boxes.sample_tokens
+        if choose is not None:
+            for boxes in (self.pred_boxes, self.gt_boxes):
+                for token in boxes.sample_tokens:
+                    boxes.boxes[token] = list(choose(token, boxes[token]))
 
     def _loaded(self, nusc: Any, boxes: Any) -> Any:
         if not boxes.all:  # the devkit's filter cannot tell the type of no boxes at all and raises
@@ -81,10 +88,12 @@ def evaluate_detections(dataroot: Path, version: str, scenes: Sequence[str] | No
     return evaluation.summary
 
 
-def score_detections(dataroot: Path, version: str, scenes: Sequence[str] | None, results_path: Path, *, tables: Any = None) -> Evaluation:
+def score_detections(dataroot: Path, version: str, scenes: Sequence[str] | None, results_path: Path, *, tables: Any = None,
+                     choose: Choose | None = None) -> Evaluation:
     """Score a submission; arguments and errors as in `evaluate_detections`, nothing is written.
 
-    `tables` is what `open_tables` gave for the same data set, to load it once for several submissions.
+    `tables` is what `open_tables` gave for the same data set, to load it once for several submissions. `choose` leaves only some boxes in the
+    score, annotated and detected ones alike, of those that the devkit's own filters leave.
     """
     submission = read_submission(results_path)
     nusc = open_tables(dataroot, version) if tables is None else tables
@@ -97,7 +106,7 @@ def score_detections(dataroot: Path, version: str, scenes: Sequence[str] | None,
     if blind:
         raise UserError(f"{dataroot}/{version}: {len(blind)} of {len(tokens)} samples have no LIDAR_TOP record, from whose ego pose the devkit"
                         f" measures distances, for example {blind[0]}; score scenes that were recorded with a LiDAR")
-    official = _ScenesEval(nusc, tokens, submission["results"])
+    official = _ScenesEval(nusc, tokens, submission["results"], choose)
     metrics, details = official.evaluate()
     summary = metrics.serialize()
     summary["meta"] = dict(submission["meta"])

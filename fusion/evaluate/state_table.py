@@ -46,8 +46,8 @@ def states_table(scores: Sequence[StateScore]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [cells[0], rule, *cells[1:]])
 
 
-def write_states(scores: Sequence[StateScore], out_dir: Path, facts: Mapping[str, Any] | None = None) -> None:
-    """Write `states.json` and `states.md`."""
+def write_states(scores: Sequence[StateScore], out_dir: Path, facts: Mapping[str, Any] | None = None, extra: Mapping[str, Any] | None = None) -> None:
+    """Write `states.json` and `states.md`; `extra` goes into the former alone."""
     first = scores[0].evaluation
     absent = [name for name, count in first.ground_truth.items() if not count]
     more = len(first.scenes) - 10
@@ -62,7 +62,7 @@ def write_states(scores: Sequence[StateScore], out_dir: Path, facts: Mapping[str
     for score in scores:
         if not score.answers.sensors_used:
             lines.append(f"{score.answers.state.title}: the model reads none of the sensors that are left, so it answered nothing.")
-    write_text(out_dir / "states.json", json.dumps(states_mapping(scores, facts), indent=2) + "\n")
+    write_text(out_dir / "states.json", json.dumps({**states_mapping(scores, facts), **(extra or {})}, indent=2) + "\n")
     write_text(out_dir / "states.md", "\n".join(lines) + "\n")
 
 
