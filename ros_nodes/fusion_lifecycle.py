@@ -39,6 +39,7 @@ class FusionNode(ManagedNode):
         self._config: FusionNodeConfig | None = None
         self._perceiver: tuple[Perceiver, LastStages] | None = None
         self._pipeline: FusionPipeline | None = None
+        self._ending: FusionPipeline | None = None  # of before a deactivation, with an inference that did not end in time
         self._publisher: AnswerPublisher | None = None
         self._tree, self._calibrations = TransformTree(), Calibrations()
         self._listener: TransformListener | None = None
@@ -77,6 +78,9 @@ class FusionNode(ManagedNode):
         """Subscribe to the sensors and start inference."""
         assert self._config is not None and self._perceiver is not None
         try:
+            if self._ending is not None and not self._ending.stop(0.0):
+                raise RuntimeError("inference of before the deactivation still runs; activate again when it has ended, or restart the node")
+            self._ending = None
             self._pipeline = FusionPipeline(self._config, *self._perceiver, self._tree, self._calibrations, on_answer=self._on_answer,
                                             on_error=self._on_inference_error, right_of_way=self.right_of_way)
             self._sensor_subscriptions = SensorSubscriptions(self, self._config, self._calibrations.insert, self._on_reading)
@@ -115,6 +119,7 @@ class FusionNode(ManagedNode):
             self._sensor_subscriptions = None
         if self._pipeline is not None and not self._pipeline.stop():
             self.get_logger().warning("inference did not end in time; its answer will be dropped")
+            self._ending = self._pipeline
         self._pipeline = None
         gc.unfreeze()
 

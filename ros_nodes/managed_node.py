@@ -18,14 +18,12 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fusion.errors import UserError
+from fusion.sensors.cadence import CLOCK_STEP_NS
 from ros_nodes.clock_watch import ClockWatch
 from ros_nodes.conversion import ERROR, OK, message_class
 from ros_nodes.parameter_checks import suggest
 from ros_nodes.parameter_setting import refusal
 from ros_nodes.right_of_way import GivingWay, RightOfWay
-
-JUMP_NS = 100_000_000
-"""The clock may step back by this much, as two publishers of /clock do, before time counts as having jumped."""
 
 
 class ManagedNode(LifecycleNode):
@@ -93,7 +91,8 @@ class ManagedNode(LifecycleNode):
         """Level and text of what is wrong with simulated time while the node is active; logged when it becomes worse or well."""
         clock = self.get_clock()
         waits = isinstance(clock, ROSClock) and clock.ros_time_is_active and self.state_label == "active"
-        level, text = self._clock_watch.look(clock.now().nanoseconds if waits else None, time.monotonic())
+        level, text = self._clock_watch.look(clock.now().nanoseconds if waits else None, time.monotonic(),
+                                              promised=waits and self.count_publishers("/clock") > 0)
         if level != self._clock_level:
             self._clock_level = level
             if level == ERROR:  # a line each: rclpy allows no other severity where it has logged once
@@ -158,8 +157,8 @@ class ManagedNode(LifecycleNode):
         """Called for each message that was no use to anyone."""
 
     def call_on_jump(self, callback: Callable[[], None]) -> None:
-        """Call back after each step of the node's clock back by more than `JUMP_NS`."""
-        threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-JUMP_NS))
+        """Call back after each step of the node's clock back by more than `CLOCK_STEP_NS`."""
+        threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-CLOCK_STEP_NS))
         self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self.guarded(lambda jump: callback()))
 
 

@@ -119,7 +119,10 @@ class FusionPipeline:
         self._collector.expect(self._health.worth_waiting_for(now_ns))
         while True:
             if self._pending is None:
+                jumps = self._collector.jumps
                 self._pending = self._collector.due(now_ns)
+                if self._collector.jumps > jumps:
+                    self._after_jump(now_ns)
                 if self._pending is None:
                     return
                 for name in self.config.sensors:

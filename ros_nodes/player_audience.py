@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-CALM_S = 0.3
-"""No new subscriber for so long, where every sensor has one: those to transforms, such as the tracker's, are discovered with them."""
+CALM_S = 0.75
+"""No new subscriber for so long, where every sensor has one. Those to transforms, such as the tracker's, are discovered with them; and a
+fusion node looks at what publishers offer every quarter of a second, and may then subscribe anew."""
 
 SETTLE_S = 1.5
 """The same where some sensors have none: those that are there are all."""

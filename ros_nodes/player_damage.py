@@ -69,6 +69,8 @@ def _halve(kind: str, message: Any, codec: Codec) -> None:
         message.width = 2 * message.width
     elif kind == COMPRESSED:
         image = cv2.imdecode(np.frombuffer(bytes(message.data), np.uint8), cv2.IMREAD_COLOR)
+        if image is None:  # broken already
+            return
         small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         message.format, message.data = "jpeg", codec.blob(cv2.imencode(".jpg", small)[1].tobytes())
     else:

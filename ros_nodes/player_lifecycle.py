@@ -59,16 +59,17 @@ class PlayerNode(ManagedNode):
             codec = rclpy_codec()
             source = open_source(settings, codec, self.get_logger().warning)
             stream = messages(settings, source, codec)
+            for topic in source.topics:
+                if message_available(topic.kind):
+                    self._publishers_by_topic[topic.name] = self.create_publisher(message_class(topic.kind), topic.name, qos_of(topic))
+                else:
+                    self.get_logger().warning(f"{topic.name}: not played, its type {topic.kind} is not installed")
+            if settings.clock:
+                self._clock_publisher = self.create_publisher(message_class(CLOCK), "/clock", 10)
         except Exception as error:
+            self.release()
             self.not_configured(error)
             return TransitionCallbackReturn.FAILURE
-        for topic in source.topics:
-            if message_available(topic.kind):
-                self._publishers_by_topic[topic.name] = self.create_publisher(message_class(topic.kind), topic.name, qos_of(topic))
-            else:
-                self.get_logger().warning(f"{topic.name}: not played, its type {topic.kind} is not installed")
-        if settings.clock:
-            self._clock_publisher = self.create_publisher(message_class(CLOCK), "/clock", 10)
         self._heard_on = tuple(dict.fromkeys(topic for sensor in source.sensors.values() for topic in sensor.heard_on()))
         self._settings, self._over = settings, False
         self._finished.publish(message_class(_BOOL)(data=False))

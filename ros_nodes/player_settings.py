@@ -58,6 +58,7 @@ def read_settings(values: Mapping[str, Any]) -> PlayerSettings:
     for name in values:
         if name not in PARAMETERS and not name.startswith(_BUILT_IN):
             raise UserError(f"parameter {name!r}: unknown{suggest(name, PARAMETERS)}")
+    values = {name: default for name, (default, _) in PARAMETERS.items()} | {name: value for name, value in values.items() if value is not None}
     scenes = values["scenes"]
     names = scenes.split(",") if isinstance(scenes, str) else list(scenes or [])
     names = [str(name).strip() for name in names if str(name).strip()]

@@ -19,7 +19,7 @@ from ros_nodes.conversion import message_class
 from ros_nodes.fusion_config import FusionNodeConfig
 from ros_nodes.managed_node import ManagedNode
 
-LOOK_S = 1.0
+LOOK_S = 0.25
 """How often the publishers are looked at; it takes 30 us for each topic."""
 
 DEPTH, INFO_DEPTH = 3, 5

@@ -82,8 +82,12 @@ class TrackerNode(ManagedNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the detections."""
-        self._detection_subscription = self.create_subscription(
-            message_class(DETECTION_TYPE), self._topic, self.guarded(self._on_detections), DEPTH)
+        try:
+            self._detection_subscription = self.create_subscription(
+                message_class(DETECTION_TYPE), self._topic, self.guarded(self._on_detections), DEPTH)
+        except Exception as error:  # rclpy would swallow it
+            self.get_logger().error(f"not activated: {type(error).__name__}: {error}")
+            return TransitionCallbackReturn.FAILURE
         self._poll_timer.reset()
         return self.entered("active")
 

@@ -6,7 +6,7 @@ A cell is green if the node answers on while the fault lasts, by its deadline be
 two sweeps after its end every sensor is in the answers again; where a mounting or a lens changes, the boxes must be those that the files give
 with the same change. The exit code is 1 if a cell is red. A cell shows how old its last answer in time was, without the network's share. Rows
 beside those of sensors: transforms late, flood, clock jumping back, node killed and restarted, lifecycle cycled. About eleven minutes with a
-drive of 20 s at --rate 1.
+drive of 20 s at --rate 1. Keyframes alone are played, two a second; `tools/bench/ros.py` plays the sensors' own rates.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def main() -> int:
         print(f"fault_matrix: error: {reason}", file=sys.stderr)
         return 2
     from ros_nodes.conversion import DETECTION_TYPE, message_available
+    from ros_nodes.lifecycle_client import TransitionFailed
     from ros_nodes.matrix.cells import Cell, plan_cells
     from ros_nodes.matrix.offline import Offline, judge_boxes
     from ros_nodes.matrix.runner import DEADLINE_MS, Drive, Runner
@@ -75,13 +76,21 @@ def main() -> int:
         with Runner(drive, model=args.model, transport=args.transport, rate=args.rate, show=show) as runner:
             for plan, forget in ((running, False), (fresh, True)):
                 if plan.passes:
-                    answers = runner.play(plan, forget=forget)
+                    try:
+                        answers = runner.play(plan, forget=forget)
+                    except (TransitionFailed, OSError) as error:  # a node that died or hangs: what it would have done is red, the table comes
+                        for cell in plan.cells:
+                            note(cell, Verdict(ok=False, text=f"not played: {error}"))
+                        continue
                     for cell in plan.cells:
                         note(cell, judge(cell, drive.stamps_ns, drive.sensors, answers, deadline_ms=DEADLINE_MS, rate=args.rate))
                         if cell.kind.boxes and results[cell.kind.title, cell.sensor].ok:
                             compared.append((cell, answers))
             for title in special:
-                verdict = runner.killed_and_restarted() if "killed" in title else runner.cycled(args.cycles)
+                try:
+                    verdict = runner.killed_and_restarted() if "killed" in title else runner.cycled(args.cycles)
+                except (TransitionFailed, OSError) as error:
+                    verdict = Verdict(ok=False, text=f"not done: {error}")
                 results[title, "rig"] = verdict
                 print(f"{'green' if verdict.ok else 'RED':5s} {title}: {verdict.text}", file=sys.stderr, flush=True)
             if runner.node.exit_code() is not None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from statistics import median_low
 
-CLOCK_STEP_NS = 10_000_000
-"""The caller's clock may step back by this much (it is being disciplined) without a reset."""
+CLOCK_STEP_NS = 100_000_000
+"""The caller's clock may step back by this much, as one being disciplined does, or /clock of two publishers, before time has jumped."""
 
 LAG_READINGS = 4
 """Readings whose delay counts: few, so that a sensor which is in time again is trusted soon."""

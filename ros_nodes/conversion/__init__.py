@@ -1,4 +1,5 @@
-"""Everything that turns messages into NumPy and back. Only the player's faults, which break messages on purpose, reach into them elsewhere.
+"""Everything that turns messages into NumPy and back. Elsewhere only the player's faults, which break messages on purpose, and
+`detections_wire.py`, which writes detections straight to bytes.
 
 Messages are read by attribute and written through a factory (`Make`), so that rclpy's and rosbags' classes both work. rclpy is not imported.
 """

@@ -105,9 +105,9 @@ def camera_model_from_info(message: Any, *, rectified: bool = False) -> CameraMo
     across, down = max(int(message.binning_x), 1), max(int(message.binning_y), 1)
     if width < across or height < down:
         raise BadSensorData(f"camera_info: image size {width // across}x{height // down}; expected at least 1x1")
-    name = str(message.distortion_model).lower()
+    name = "" if rectified else str(message.distortion_model).lower()  # a fisheye with coefficients of zero would still be one
     model = CameraModel(width=width, height=height, intrinsics=intrinsics, distortion_model=_MODEL_NAMES.get(name, name),
-                        distortion=np.zeros(len(message.d)) if rectified else np.array(message.d, np.float64))
+                        distortion=np.zeros(0) if rectified else np.array(message.d, np.float64))
     return model.shrunk(across, down) if (across, down) != (1, 1) else model
 
 

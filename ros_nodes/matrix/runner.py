@@ -152,8 +152,8 @@ class Runner:
             answers = self.listener.notes.answers
             self._wait(lambda: len(answers) >= 3)
             self._group.kill(self.node)
-            before = len(answers)
             self.start_node()
+            before = len(answers)  # the dead node's last may have been under way until now
             self._wait(lambda: len(answers) >= before + 3)
             first.extend(set(heard.used) == set(self.drive.sensors) for heard in answers[before:before + 3])
 

@@ -61,7 +61,7 @@ def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers:
     back_ns = cell.kind.back_ns
     first_ns = stamps_ns[0] - NEAR_NS
     during = [_at(cell, stamp - back_ns, answers, again=0 < back_ns <= stamp - first_ns) for stamp in stamps_ns[cell.begin:cell.end]]
-    after = [_at(cell, stamps_ns[index], answers) for index in range(cell.end, cell.until)]
+    after = [_fullest(cell, stamps_ns[index], answers) for index in range(cell.end, cell.until)]
     answered = [used for used in during if used is not None]
     allowed = RECOVERY_KEYFRAMES if back_ns or cell.sensor not in (*sensors[:-1], RIG) else MISSED_KEYFRAMES
     if cell.kind.dead and cell.sensor != RIG and any(cell.sensor in used for used in answered):
@@ -92,6 +92,11 @@ def _at(cell: Cell, stamp_ns: int, answers: Sequence[Seen], *, again: bool = Fal
     """The sensors of all answers at a keyframe in the cell's pass; None where there is none. `again`: this time was there before."""
     near = _near(cell, stamp_ns, answers)[int(again):]
     return tuple(dict.fromkeys(name for seen in near for name in seen.used)) if near else None
+
+
+def _fullest(cell: Cell, stamp_ns: int, answers: Sequence[Seen]) -> tuple[str, ...] | None:
+    """The sensors of the answer at a keyframe that rests on most: one with the cameras and one with the LiDAR are no fusion."""
+    return max((seen.used for seen in _near(cell, stamp_ns, answers)), key=len, default=None)
 
 
 def _near(cell: Cell, stamp_ns: int, answers: Sequence[Seen]) -> list[Seen]:

@@ -136,13 +136,16 @@ def test_region_and_binning() -> None:
     np.testing.assert_allclose(model.intrinsics, [[50, 0, 50.0], [0, 40, 20.0], [0, 0, 1]])
 
 
-def test_a_rectified_image_is_the_pinhole_of_its_projection() -> None:
+@pytest.mark.parametrize(("lens", "count"), [("plumb_bob", 5), ("equidistant", 4), ("double_sphere", 2)])
+def test_a_rectified_image_is_the_pinhole_of_its_projection(lens: str, count: int) -> None:
+    """Whatever the lens before it: that of an unknown model, too."""
     message = c.camera_info_msg(c.rosbags_make(STORE), np.diag([100.0, 100.0, 1.0]), (400, 200), stamp_ns=0, frame_id="",
-                                distortion=np.array([-0.3, 0.1, 0, 0, 0]))
+                                distortion=np.full(count, 0.1))
+    message.distortion_model = lens
     message.p = np.array([[80.0, 0, 190, -9], [0, 82, 95, 0], [0, 0, 1, 0]]).reshape(-1)
     model = c.camera_model_from_info(message, rectified=True)
     np.testing.assert_array_equal(model.intrinsics, [[80, 0, 190], [0, 82, 95], [0, 0, 1]])
-    assert not model.distortion.any()
+    assert model.is_pinhole
     message.p = np.zeros(12)
     with pytest.raises(BadSensorData, match="camera_info: p is"):
         c.camera_model_from_info(message, rectified=True)

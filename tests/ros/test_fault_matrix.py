@@ -104,6 +104,13 @@ def test_recovery_has_two_sweeps_and_lasts() -> None:
     assert judge(cell, STAMPS, SENSORS, again).text == "lost again after its recovery"
 
 
+def test_parts_of_the_rig_that_answer_in_turn_are_no_recovery() -> None:
+    cell = cell_of("lost", "LIDAR")
+    answers = honest(cell)
+    apart = [*answers[:cell.end], *(replace(seen, used=used) for seen in answers[cell.end:] for used in (CAMERAS, ("LIDAR",)))]
+    assert judge(cell, STAMPS, SENSORS, answers).ok and not judge(cell, STAMPS, SENSORS, apart).ok
+
+
 def test_late_readings_may_be_used_or_not() -> None:
     cell = cell_of("late 50 ms", "CAM_2")
     assert judge(cell, STAMPS, SENSORS, honest(cell)).text == "ok, used 0/4, 0 ms"

@@ -202,6 +202,21 @@ def test_a_jump_of_the_stamps_alone_is_one_too(rig: Rig) -> None:
     assert rig.answer().detections.stamp_ns == 1000 * MS
 
 
+def test_a_clock_that_is_disciplined_is_no_jump_and_one_that_leaps_is_seen_without_a_reading(rig: Rig) -> None:
+    rig.instant(9000)
+    rig.answer()
+    rig.pipeline.poll(8990 * MS)
+    rig.pipeline.poll(9061 * MS)
+    rig.pipeline.poll(8962 * MS)  # two publishers of /clock, by turns
+    assert rig.pipeline.jumps == 0 and rig.pipeline.report(9061 * MS)["TOP"].state is SensorState.OK
+    rig.hang(9100)
+    rig.pipeline.poll(1000 * MS)
+    assert rig.pipeline.jumps == 1
+    rig.perceiver.go.set()
+    rig.instant(1000)
+    assert rig.answer().detections.stamp_ns == 1000 * MS and rig.answers.empty()
+
+
 def test_a_camera_whose_stamps_jump_disturbs_no_one_else(rig: Rig) -> None:
     for now in range(1000, 1600, 100):
         rig.pose(now)

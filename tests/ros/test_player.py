@@ -201,6 +201,7 @@ def test_settings(drive: Path, tmp_path: Path) -> None:
     values = {name: default for name, (default, _) in PARAMETERS.items()} | {"dataroot": str(drive), "version": VERSION}
     settings = read_settings({**values, "scenes": "scene-two, scene-one", "use_sim_time": False, "rate": 2})
     assert settings.scenes == ("scene-two", "scene-one") and settings.rate == 2.0
+    assert read_settings({name: value for name, value in values.items() if name != "rate"} | {"loop": None}).rate == 1.0  # deleted ones
     names = [CODEC.decode(STRING, e.data).data for e in messages(settings, open_source(settings, CODEC, print), CODEC) if e.kind == STRING]
     assert names == ["scene-two", "scene-one"]
     for change, words in (({"rate": 0}, "rate: expected a number above 0"), ({"transport": "zip"}, "transport: expected raw or compressed"),
@@ -243,9 +244,9 @@ def test_spacing_and_clock(rate: float) -> None:
     """Never early; the clock never runs ahead of a message and is told in between."""
     stage = Stage(beats(5, 100), rate=rate)
     assert not stage.sent
+    start = time.monotonic()
     stage.player.resume()
     assert stage.over.wait(PATIENCE_S) and stage.errors == [None]
-    start = stage.sent[0][0]
     for number, (when, event) in enumerate(stage.sent):
         assert event.data == bytes([number])
         assert when - start >= number * 0.1 / rate - 0.002
@@ -256,7 +257,7 @@ def test_spacing_and_clock(rate: float) -> None:
 
 
 def test_pause_holds_messages_and_clock() -> None:
-    stage = Stage(beats(3, 50))
+    stage = Stage(beats(40, 50))
     stage.player.resume()
     while not stage.sent:
         time.sleep(0.001)
@@ -264,27 +265,27 @@ def test_pause_holds_messages_and_clock() -> None:
     assert stage.player.paused
     time.sleep(0.2)
     sent, told = len(stage.sent), len(stage.clock)
-    assert sent < 3
+    assert sent < 40
     time.sleep(0.1)
     assert (len(stage.sent), len(stage.clock)) == (sent, told)
     stage.player.resume()
-    assert stage.over.wait(PATIENCE_S) and len(stage.sent) == 3
+    assert stage.over.wait(PATIENCE_S) and len(stage.sent) == 40
     stage.player.stop()
 
 
 def test_a_stall_is_not_caught_up() -> None:
-    """The second message is made 0.7 s late: those after it keep their distance to it."""
+    """The second message is made 1.5 s late: those after it keep their distance to it."""
     def slow() -> Iterator[Event]:
         for number, event in enumerate(beats(4, 40)):
             if number == 1:
-                time.sleep(0.7)
+                time.sleep(1.5)
             yield event
 
     stage = Stage(slow())
     stage.player.resume()
     assert stage.over.wait(PATIENCE_S)
     times = [when for when, _ in stage.sent]
-    assert stage.player.stalls >= 1 and times[3] - times[1] > 0.075
+    assert stage.player.stalls >= 1 and times[3] - times[1] > 0.05
     stage.player.stop()
 
 
@@ -307,11 +308,11 @@ def test_a_replay_waits_for_its_audience() -> None:
     audience = Audience(0.0)
     steps: list[tuple[float, list[int], int, bool]] = [
         (9.0, [0, 0], 0, False), (9.1, [1, 0], 0, False), (10.0, [1, 0], 1, False), (11.0, [1, 0], 1, False), (11.1, [1, 1], 1, False),
-        (11.3, [1, 1], 2, False), (11.59, [1, 1], 2, False), (11.61, [1, 1], 2, True)]
+        (11.3, [1, 1], 2, False), (12.04, [1, 1], 2, False), (12.06, [1, 1], 2, True)]
     assert [audience.complete(sensors, others, now) for now, sensors, others, _ in steps] == [done for *_, done in steps]
     partly = Audience(0.0)
     assert [partly.complete([1, 0], 0, now) for now in (1.0, 2.4, 2.6)] == [False, False, True]
-    assert [Audience(0.0).complete([], 0, now) for now in (0.1, 0.4)] == [False, True]  # a bag without sensors waits for nobody
+    assert [Audience(0.0).complete([], 0, now) for now in (0.7, 0.8)] == [False, True]  # a bag without sensors waits for nobody
 
 
 # --- as a node
@@ -334,14 +335,15 @@ def bag_of_others(root: Path, out: Path) -> Path:
 
 @pytest.mark.parametrize(("origin", "transport"), [("root", "raw"), ("root", "compressed"), ("bag", "compressed")])
 def test_node_plays_over_dds(ros: Any, start_node: Any, lifecycle: Any, drive: Path, tmp_path: Path, origin: str, transport: str) -> None:
-    from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+    from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+    eager = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)  # a starved process may not lose what is demanded of the player
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     top = "/robot" if origin == "bag" else "/sensors"
     image = f"{top}/cam_back/image" + ("/compressed" if transport == "compressed" else "")
     heard = {topic: ros.subscribe(topic, c.message_class(kind), qos) for topic, kind, qos in (
-        (image, COMPRESSED if transport == "compressed" else IMAGE, qos_profile_sensor_data), ("/tf", TF, 100),
-        (f"{top}/lidar_top/points", CLOUD, qos_profile_sensor_data), ("/clock", "rosgraph_msgs/msg/Clock", 100))}
+        (image, COMPRESSED if transport == "compressed" else IMAGE, eager), ("/tf", TF, 100),
+        (f"{top}/lidar_top/points", CLOUD, eager), ("/clock", "rosgraph_msgs/msg/Clock", 100))}
     finished = ros.subscribe("/player_node/finished", c.message_class("std_msgs/msg/Bool"), latched)
     what: dict[str, object] = {"dataroot": drive, "version": VERSION, "scenes": "scene-one", "transport": transport}
     if origin == "bag":
