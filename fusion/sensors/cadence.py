@@ -28,6 +28,7 @@ class Cadence:
         arrived_ns: when that reading arrived, or None.
         step_ns: shortest distance of stamps (a camera that a LiDAR triggers at 3 of 5 turns has two), or None before the second.
         period_ns: median distance of arrivals, or None before the second.
+        pace: newest distance of stamps as a share of the shortest before it, where it is shorter than all; else 1.
         lags_ns: shortest and longest delay from stamp to arrival of the last few readings, or None. Only their differences have a
             meaning where stamps and arrivals are of different clocks.
     """
@@ -45,6 +46,7 @@ class Cadence:
         self.arrived_ns: int | None = None
         self.step_ns: int | None = None
         self.period_ns: int | None = None
+        self.pace = 1.0
         self.lags_ns: tuple[int, int] | None = None
 
     def note(self, stamp_ns: int, now_ns: int) -> None:
@@ -54,6 +56,8 @@ class Cadence:
         self.stamp_ns, self.arrived_ns = stamp_ns, now_ns
         steps, periods = _steps(self._stamps), _steps(self._arrivals)
         if steps:
+            shortest_ns, newest_ns = self.step_ns, self._stamps[-1] - self._stamps[-2]
+            self.pace = 1.0 if shortest_ns is None else min(1.0, newest_ns / shortest_ns)
             self.step_ns, self.period_ns = max(1, steps[0]), periods[(len(periods) - 1) // 2]
         lags = [self._arrivals[i] - self._stamps[i] for i in range(-min(LAG_READINGS, len(self._stamps)), 0)]
         self.lags_ns = min(lags), max(lags)
@@ -62,7 +66,7 @@ class Cadence:
         """How many of the readings known arrived after a time (all for None)."""
         return sum(time_ns is None or arrived > time_ns for arrived in self._arrivals)
 
-    def wait_until_ns(self, target_ns: int, *, by_ns: int, max_gap_ns: int, ahead_ns: int) -> int | None:
+    def wait_until_ns(self, target_ns: int, *, by_ns: int, max_gap_ns: int, ahead_ns: int, pace: float = 1.0) -> int | None:
         """How long it is worth waiting for a reading closer to a stamp than all so far, as far as the rhythm tells.
 
         Where the sensor has nothing for this stamp, all the time there is, if a reading can come in time. Where it has something, a
@@ -74,6 +78,7 @@ class Cadence:
             by_ns: a reading that arrives later than this is not waited for.
             max_gap_ns: a reading farther from the stamp than this is of no use.
             ahead_ns: one taken this long after the stamp counts as taken already.
+            pace: of the sensor that gave the stamp. Where it came sooner than ever, the others that were triggered with it may too.
 
         Returns:
             The time until which to wait, at most `by_ns`; None for not at all.
@@ -86,13 +91,14 @@ class Cadence:
         usable = gap_ns <= max_gap_ns
         if self.step_ns is None:
             return None if usable else by_ns
+        step_ns = max(1, int(pace * self.step_ns))
         earliest_ns = 1 if usable else max(1, gap_ns - max_gap_ns)  # after the newest reading, as is the next
         latest_ns = gap_ns + (min(ahead_ns, gap_ns - 1) if usable else max_gap_ns)
-        first, last = -(-earliest_ns // self.step_ns), latest_ns // self.step_ns
+        first, last = -(-earliest_ns // step_ns), latest_ns // step_ns
         shortest_ns, longest_ns = self.lags_ns
-        if first > last or self.stamp_ns + first * self.step_ns + shortest_ns > by_ns:
+        if first > last or self.stamp_ns + first * step_ns + shortest_ns > by_ns:
             return None
-        return min(by_ns, self.stamp_ns + last * self.step_ns + longest_ns + JITTER_NS) if usable else by_ns
+        return min(by_ns, self.stamp_ns + last * step_ns + longest_ns + JITTER_NS) if usable else by_ns
 
     @property
     def rate_hz(self) -> float:

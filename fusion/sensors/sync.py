@@ -216,7 +216,8 @@ class Collector(Generic[T]):
     def _awaited_until_ns(self, name: str, pending: _Pending[T]) -> int:
         cadence, stamp_ns = self._cadences[name], pending.stamp_ns
         until_ns = None if name == pending.reference else cadence.wait_until_ns(
-            stamp_ns, by_ns=pending.deadline_ns, max_gap_ns=self.config.max_age_ns, ahead_ns=self.config.ahead_ns)
+            stamp_ns, by_ns=pending.deadline_ns, max_gap_ns=self.config.max_age_ns, ahead_ns=self.config.ahead_ns,
+            pace=self._cadences[pending.reference].pace)
         silent_ns = self._cadences.silent_at_ns(name)
         if until_ns is None or silent_ns is None:
             return pending.reading.arrived_ns

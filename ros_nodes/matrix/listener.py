@@ -18,8 +18,8 @@ from ros_nodes.matrix.notes import Heard, Moment, Notes
 from ros_nodes.matrix.same_boxes import Rows
 from ros_nodes.player_topics import HEADER, SAMPLE_TOPIC, SCENE_TOPIC, STRING
 
-INFERENCE = ("preprocess", "prepare", "network", "decode")
-"""Stages of an answer that are the network's."""
+INFERENCE = ("queue", "preprocess", "prepare", "network", "decode")
+"""Stages of an answer that are the network's; `queue` is its work on the answer before."""
 
 
 class Listener:

@@ -177,6 +177,13 @@ def test_lidar_lost_at_keyframes_alone() -> None:
     assert [bundle.missing for _, bundle in run.out] == [()] * 4 + [(LIDAR,)] * 4 + [()] * 4
 
 
+def test_a_keyframe_sooner_than_ever_is_waited_for_by_the_cameras_too() -> None:
+    stamps = [0, 500, 1000, 1500, 2100, 2500, 3000]  # as in nuScenes: every tenth sweep, at times the twelfth or the eighth
+    played = sorted((stamp - phase + CAMERA_DELAY_MS, name, stamp - phase) for stamp in stamps for name, phase in PHASE_MS.items())
+    run = Run(played, Collector(config(reference="CAM_FRONT", sensors=("CAM_FRONT", *(name for name in CAMERAS if name != "CAM_FRONT")))))
+    assert [set(bundle.items) for _, bundle in run.out] == [set(CAMERAS)] * len(stamps)
+
+
 def test_no_lidar_from_the_start_and_none_but_one_camera() -> None:
     run = Run(change(drive(2000), LIDAR, None))
     assert {bundle.reference for _, bundle in run.out} == {"CAM_FRONT"}
