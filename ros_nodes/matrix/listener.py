@@ -4,6 +4,7 @@
 # mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from typing import Any
@@ -48,6 +49,9 @@ class Listener:
 
     def begin(self) -> Notes:
         """Forget what was, and take notes anew."""
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()  # a collection amid a drive takes as long as an answer, which would count as late
         self.notes = Notes()
         return self.notes
 
