@@ -138,18 +138,20 @@ class PullLift(nn.Module):
             return perspective.new_zeros(batch, self.config.channels, size_x, size_y), None
         tiled = perspective.permute(0, 2, 3, 1, 4).reshape(batch, channels, h, cameras * w)
         logits: Tensor | None = None if self.depth is None else self.depth(tiled)
-        share = None if logits is None else logits.float().softmax(dim=1).to(tiled.dtype)
+        share = None if logits is None else logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(dim=1)
         levels = self._by_height(tiled, heights)
+        exact = torch.promote_types(levels.dtype, torch.float32)  # positions of 16 bits would be a quarter of a column off
+        levels = levels.to(exact)
         total = levels.new_zeros(batch * heights, self.config.channels, size_x, size_y)
         for view in range(views):
-            coords = where.coords[:, view].to(levels.dtype)
+            coords = where.coords[:, view].to(exact)
             sampled = F.grid_sample(levels, coords.reshape(batch * heights, size_x, size_y, 2), align_corners=True)
             weight = where.weight[:, None, view].to(sampled.dtype)
             if share is not None and where.depth_at is not None:
                 likely = F.grid_sample(share, coords, align_corners=True).view(batch, -1, heights, size_x, size_y)
                 weight = weight * _between_bins(likely, where.depth_at[:, None, view])
             total = total + sampled * weight.reshape(batch * heights, 1, size_x, size_y)
-        total = total.view(batch, heights, -1, size_x, size_y).sum(dim=1)
+        total = total.view(batch, heights, -1, size_x, size_y).sum(dim=1).to(tiled.dtype)
         stage: nn.Module = self.reduce[1:]
         bev: Tensor = train_on_present(stage, total, where.seen.flatten(1).any(1)) if self.training else stage(total)
         if logits is not None:
