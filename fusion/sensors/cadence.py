@@ -62,6 +62,11 @@ class Cadence:
         lags = [self._arrivals[i] - self._stamps[i] for i in range(-min(LAG_READINGS, len(self._stamps)), 0)]
         self.lags_ns = min(lags), max(lags)
 
+    @property
+    def lag_ns(self) -> int | None:
+        """Delay of the newest reading; None before the first."""
+        return None if self.stamp_ns is None or self.arrived_ns is None else self.arrived_ns - self.stamp_ns
+
     def arrivals_after(self, time_ns: int | None) -> int:
         """How many of the readings known arrived after a time (all for None)."""
         return sum(time_ns is None or arrived > time_ns for arrived in self._arrivals)
@@ -141,9 +146,9 @@ class Cadences:
         self._heard_ns = now_ns
         self._of[name].note(stamp_ns, now_ns)
 
-    def wake(self) -> None:
-        """Count all silence from the next reading on."""
-        self._heard_ns = None
+    def wake(self, now_ns: int) -> None:
+        """Count all silence from now on."""
+        self._heard_ns = self._awake_ns = now_ns
 
     def patience_ns(self, name: str) -> int:
         """How long this sensor may give nothing without being silent."""
@@ -161,15 +166,21 @@ class Cadences:
         silent_at_ns = self.silent_at_ns(name)
         return silent_at_ns is not None and now_ns >= silent_at_ns
 
-    def successor(self, silent: str, now_ns: int, tolerance_ns: int) -> str | None:
-        """The first sensor, in the order of the names, that can set the pace instead of one that is silent; None where none can.
+    def astray(self, name: str, stamp_ns: int, now_ns: int, tolerance_ns: int) -> bool:
+        """Whether a stamp of a sensor that arrives now is of another time than those of most others that speak, and of two at least."""
+        lags = [cadence.lag_ns for other, cadence in self._of.items() if other != name and not self.silent(other, now_ns)]
+        apart = [abs(now_ns - stamp_ns - lag_ns) > tolerance_ns for lag_ns in lags if lag_ns is not None]
+        return sum(apart) >= 2 and 2 * sum(apart) > len(apart)
+
+    def successor(self, before: str, now_ns: int, tolerance_ns: int, *, astray: bool = False) -> str | None:
+        """The first sensor, in the order of the names, that can set the pace instead of one that is silent, or astray; None where none can.
 
         It gave two readings since then: one that comes just before each reading of a slow sensor does not replace it. And its delay
         is as usual as that of the others, to `tolerance_ns`: with a clock that is far off, or readings that come late, it would
         set times that no other reading belongs to.
         """
-        since_ns = self._of[silent].arrived_ns
-        lags = {name: cadence.lags_ns[0] for name, cadence in self._of.items() if cadence.lags_ns is not None}
+        since_ns = None if astray else self._of[before].arrived_ns
+        lags = {name: cadence.lags_ns[0] for name, cadence in self._of.items() if cadence.lags_ns is not None and name != before}
         ready = [name for name in lags if not self.silent(name, now_ns) and self._of[name].arrivals_after(since_ns) >= 2]
         usual_ns = median_low(lags.values()) if lags else 0
         in_step = [name for name in ready if abs(lags[name] - usual_ns) <= tolerance_ns]

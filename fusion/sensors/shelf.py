@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -33,6 +34,9 @@ class Shelf(Generic[T]):
     def __init__(self) -> None:
         self.counts = dict.fromkeys(Offer, 0)
         self._readings: list[KeptReading[T]] = []
+
+    def __iter__(self) -> Iterator[KeptReading[T]]:
+        return iter(tuple(self._readings))
 
     def __len__(self) -> int:
         return len(self._readings)

@@ -34,8 +34,8 @@ class Collector(Generic[T]):
 
     Attributes:
         config: what it was made with.
-        jumps: how often time jumped back for all: the caller's clock, or the sensor that opens bundles. One sensor that jumps alone is
-            told by `Offer.JUMP` and not counted here: the others and their time go on.
+        jumps: how often time jumped back for all: the caller's clock, or most sensors. One that jumps alone is told by `Offer.JUMP` and
+            not counted here, be it the reference: the others and their time go on.
     """
 
     def __init__(self, config: SyncConfig) -> None:
@@ -131,25 +131,34 @@ class Collector(Generic[T]):
     def _take(self, name: str, stamp_ns: int, now_ns: int, item: T) -> Offer:
         jumped = self._follow_clock(now_ns)
         opens = name in (self.config.reference, self._driver)
-        newest_ns = self._cadences[name].stamp_ns
-        before = [last_ns for last_ns in (newest_ns, self._closed_ns if opens else None) if last_ns is not None]
-        if before and max(before) - stamp_ns > self.config.jump_ns:
-            self._jump_back(name, stamp_ns, everywhere=opens)
-            jumped = True
-        elif newest_ns is not None and stamp_ns <= newest_ns:
+        newest_ns, lag_ns, latest_ns = self._cadences[name].stamp_ns, self._cadences[name].lag_ns, self._latest_ns if opens else None
+        back = newest_ns is not None and newest_ns - stamp_ns > self.config.jump_ns
+        if not back and newest_ns is not None and stamp_ns <= newest_ns:
             return Offer.DUPLICATE if stamp_ns == newest_ns else Offer.LATE
+        ahead = opens and lag_ns is not None and lag_ns - (now_ns - stamp_ns) > self.config.jump_ns
+        suspect = opens and (back or ahead or name in self._jumped or (newest_ns is None and latest_ns is not None))
+        astray = suspect and self._cadences.astray(name, stamp_ns, now_ns, self.config.jump_ns)
+        jumped = jumped or back or ahead or (astray and name not in self._jumped)
+        if back or ahead:
+            self._forget(name)
+        if astray or (back and not opens):
+            self._jumped.add(name)
+        elif suspect:
+            self._jumped.discard(name)
+            if latest_ns is not None and latest_ns - stamp_ns > self.config.jump_ns:
+                self._jump_back(name, stamp_ns, now_ns)
         reading = KeptReading(stamp_ns, now_ns, item)
         self._cadences.note(name, stamp_ns, now_ns)
-        if opens:
-            self._driver = name
-            if not self._open(reading):
-                return Offer.LATE
+        if opens and not astray and not self._open(reading, name):
+            return Offer.LATE
         low_ns = self._low_ns(name)
         if low_ns is not None and stamp_ns < low_ns - self.config.max_age_ns:
             return Offer.LATE
-        if self._closed_ns is not None and stamp_ns >= self._closed_ns - self.config.max_age_ns:
+        if not astray and self._closed_ns is not None and stamp_ns >= self._closed_ns - self.config.max_age_ns:
             self._jumped.discard(name)
         self._shelves[name].put(reading)
+        if jumped:
+            self._follow_others(now_ns)
         return Offer.JUMP if jumped else Offer.TAKEN
 
     def _follow_clock(self, now_ns: int) -> bool:
@@ -161,53 +170,68 @@ class Collector(Generic[T]):
         self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
         return jumped
 
-    def _jump_back(self, name: str, stamp_ns: int, *, everywhere: bool) -> None:
-        """A sensor's time jumped back: forget what it gave and, where it opens the bundles, all that is of the time before the jump.
+    def _follow_others(self, now_ns: int) -> None:
+        """Where the reference's time jumped before most others', and theirs has now: begin anew at what it gave since."""
+        name = self.config.reference
+        newest = self._shelves[name].newest
+        if name in self._jumped and newest is not None and not self._cadences.astray(
+                name, newest.stamp_ns + now_ns - newest.arrived_ns, now_ns, self.config.jump_ns):
+            self._jump_back(name, newest.stamp_ns, now_ns)
+            for reading in self._shelves[name]:
+                self._open(reading, name)
 
-        So one camera with a broken clock cannot disturb the others. Where all jump, in any order, what came from the time after the
-        jump before the driver jumped is kept for it.
+    def _jump_back(self, name: str, stamp_ns: int, now_ns: int) -> None:
+        """Time jumped back with the sensor that opens bundles: forget all that is of the time before the jump.
+
+        Where all jump, in any order, what came from the time after the jump before this sensor did is kept for it. A sensor that jumps
+        alone, as one whose clock broke, is left out instead, whoever it is: so it cannot disturb the others.
         """
-        self._forget(name)
-        if not everywhere:
-            self._jumped.add(name)
-            return
         self.jumps += 1
-        self._cadences.wake()
+        self._cadences.wake(now_ns)
         self._jumped.clear()
         self._pending.clear()
         self._closed_ns = None
         for other in self.config.sensors:
             newest_ns = self._cadences[other].stamp_ns
-            if newest_ns is not None and newest_ns - stamp_ns > self.config.jump_ns // 2:
+            if other != name and newest_ns is not None and newest_ns - stamp_ns > self.config.jump_ns // 2:
                 self._forget(other)
 
-    def _open(self, reading: KeptReading[T]) -> bool:
-        """Open the bundle of a reading of the driver; False where it would not come after the last one."""
-        stamp_ns, max_age_ns = reading.stamp_ns, self.config.max_age_ns
+    def _open(self, reading: KeptReading[T], name: str) -> bool:
+        """Open the bundle of a reading of a sensor that may; False where it would not come after the last one."""
+        stamp_ns, latest_ns = reading.stamp_ns, self._latest_ns
+        if name != self._driver and latest_ns is not None and latest_ns - stamp_ns > self.config.takeover_ns:
+            return False  # what another sensor opened until now is so much newer that waiting for this one would cost more than it gives
+        self._driver = name
         if self._closed_ns is not None and stamp_ns <= self._closed_ns:
             return False
         # What another sensor opened for the same instant, before the reference came back, would answer twice.
-        while self._pending and self._pending[-1].reference != self._driver and self._pending[-1].stamp_ns >= stamp_ns - max_age_ns:
+        while self._pending and self._pending[-1].reference != name and self._pending[-1].stamp_ns >= stamp_ns - self.config.max_age_ns:
             self._pending.pop()
         if self._pending and stamp_ns <= self._pending[-1].stamp_ns:
             return False
-        self._pending.append(_Pending(self._driver, reading, reading.arrived_ns + self.config.deadline_ns))
+        self._pending.append(_Pending(name, reading, reading.arrived_ns + self.config.deadline_ns))
         if len(self._pending) > MAX_KEPT:
             dropped = self._pending.pop(0)
             self._shelves[dropped.reference].count_unused(dropped.reading)
         return True
 
+    @property
+    def _latest_ns(self) -> int | None:
+        """Stamp of the last bundle that was opened, since time last jumped."""
+        return self._pending[-1].stamp_ns if self._pending else self._closed_ns
+
     def _take_over(self, now_ns: int) -> None:
-        """Where the driver is silent, let another sensor open the bundles, and open one for its newest reading."""
-        if not self._cadences.silent(self._driver, now_ns):
+        """Where the driver is silent, or on a time of its own, let another sensor open the bundles, and open one for its newest reading."""
+        astray = self._driver in self._jumped
+        if not astray and not self._cadences.silent(self._driver, now_ns):
             return
-        successor = self._cadences.successor(self._driver, now_ns, self.config.max_age_ns)
+        successor = self._cadences.successor(self._driver, now_ns, self.config.max_age_ns, astray=astray)
         if successor is None:
             return
         self._driver = successor
-        newest = self._shelves[self._driver].newest
+        newest = self._shelves[successor].newest
         if newest is not None:
-            self._open(newest)
+            self._open(newest, successor)
 
     def _closes_ns(self, pending: _Pending[T]) -> int:
         """When a bundle closes unless more arrives: when no sensor that is waited for has anything better to give, or at its deadline."""

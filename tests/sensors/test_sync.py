@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import pytest
 
@@ -282,12 +283,52 @@ def test_one_camera_that_jumps_does_not_disturb_the_others() -> None:
     assert run.collector.counts()["CAM_BACK"][Offer.JUMP] >= 5
 
 
-@pytest.mark.parametrize("lost_from_ms", [0, 1000])
-def test_a_lidar_that_comes_on_another_clock_starts_anew(lost_from_ms: int) -> None:
-    messages = [(arrival, name, stamp - 50_000 * (name == LIDAR and arrival > 2000)) for arrival, name, stamp
-                in change(drive(3000), LIDAR, None, lost_from_ms, 2000)]
+@pytest.mark.parametrize("lost_from_ms", [0, 1000, 2000])
+@pytest.mark.parametrize("off_ms", [-50_000, 3_600_000])
+def test_a_lidar_whose_clock_breaks_is_left_out_until_it_is_right_again(lost_from_ms: int, off_ms: int) -> None:
+    messages = [(arrival, name, stamp + off_ms * (name == LIDAR and 2000 <= arrival < 4000)) for arrival, name, stamp
+                in change(drive(6000), LIDAR, None, lost_from_ms, 2000)]
     run = Run(messages)
-    assert [bundle.stamp_ns // MS for _, bundle in run.out if bundle.reference == LIDAR][-20:] == list(range(-48_000, -47_000, 50))
+    images = [stamp for _, name, stamp in drive(6000) if name == "CAM_FRONT" and 2088 <= stamp < 4000]
+    amid = [(now, bundle) for now, bundle in run.out if 2060 <= bundle.stamp_ns // MS < 4000]
+    assert [bundle.stamp_ns // MS for _, bundle in amid] == images
+    assert all(bundle.missing == (LIDAR,) and now - bundle.stamp_ns // MS <= 60 for now, bundle in amid)
+    assert [bundle.stamp_ns // MS for bundle in run.after(4000)] == list(range(4000, 6000, 50))
+    assert all(bundle.reference == LIDAR and not bundle.missing for bundle in run.after(4000))
+    assert run.collector.jumps == 0
+
+
+def test_with_one_camera_the_reference_is_believed() -> None:
+    messages = [(arrival, name, stamp - 50_000 * (name == LIDAR and arrival > 2000)) for arrival, name, stamp in drive(3000)
+                if name in (LIDAR, "CAM_BACK")]
+    run = Run(messages, Collector(config(sensors=("CAM_BACK", LIDAR))))
+    assert run.stamps == [*range(0, 2000, 50), *range(-48_000, -47_000, 50)]
+    assert run.collector.jumps == 1
+
+
+def test_a_lidar_that_outlives_the_cameras_is_followed_to_its_own_time() -> None:
+    messages = [(arrival, name, stamp - 50_000 * (name == LIDAR and arrival > 2000)) for arrival, name, stamp in drive(6000)
+                if name == LIDAR or arrival < 3000]
+    run = Run(messages)
+    assert run.stamps[-50:] == list(range(-46_500, -44_000, 50))
+    assert {bundle.reference for _, bundle in run.out[-50:]} == {LIDAR}
+
+
+def test_one_glitched_stamp_of_the_lidar_costs_one_sweep() -> None:
+    run = Run([(arrival, name, stamp + 2000 * (name == LIDAR and stamp == 1000)) for arrival, name, stamp in drive(3000)])
+    assert [stamp for stamp in run.stamps if stamp % 50 == 0] == [stamp for stamp in range(0, 3000, 50) if stamp != 1000]
+    assert run.stamps == sorted(run.stamps)
+    assert run.collector.jumps == 0
+
+
+@pytest.mark.parametrize(("delay_ms", "fused"), [(150, True), (500, False)])
+def test_a_lidar_that_comes_late_mutes_no_camera(delay_ms: int, fused: bool) -> None:
+    run = Run(change(drive(6000), LIDAR, delay_ms, 2000))
+    times = [now for now, _ in run.out if 1000 < now < 6000]
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 320  # until it is known as silent, or until its stamps are new again
+    late = [bundle for now, bundle in run.out if 4000 < now < 6000]
+    assert all((LIDAR in bundle.items) is fused for bundle in late)
+    assert len(late) >= 22
 
 
 def test_a_returning_lidar_answers_for_its_instant_alone() -> None:

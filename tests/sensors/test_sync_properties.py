@@ -34,8 +34,9 @@ class Played:
             self._wait(now_ns + step * MS)
             now_ns += step * MS
             stamp_ns = now_ns + ahead * MS
+            jumps = self.collector.jumps
             verdict = self.collector.offer(name, stamp_ns, now_ns, (name, stamp_ns))
-            if verdict is Offer.JUMP and (step < 0 or name in ("LIDAR", self.collector.driver)):
+            if self.collector.jumps > jumps:
                 self.epochs.append([])
             if name == "LIDAR" and verdict in (Offer.TAKEN, Offer.JUMP):
                 self.opened_ns[stamp_ns] = now_ns
