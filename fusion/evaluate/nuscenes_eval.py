@@ -37,6 +37,7 @@ class Evaluation:
         ground_truth: number of annotated boxes per class that count (in range, with at least one LiDAR or radar point).
         scenes: names of the scenes.
         num_samples: keyframes evaluated.
+        found, annotated: the devkit's `EvalBoxes` that count; None in scores that were read from files.
     """
 
     summary: dict[str, Any]
@@ -44,6 +45,8 @@ class Evaluation:
     ground_truth: dict[str, int]
     scenes: tuple[str, ...]
     num_samples: int
+    found: Any = None
+    annotated: Any = None
 
 
 class _ScenesEval(DetectionEval):  # type: ignore[misc]
@@ -112,7 +115,8 @@ def score_detections(dataroot: Path, version: str, scenes: Sequence[str] | None,
     summary["meta"] = dict(submission["meta"])
     counts = Counter(box.detection_name for box in official.gt_boxes.all)
     return Evaluation(summary=summary, details=details.serialize(), scenes=tuple(names), num_samples=len(tokens),
-                      ground_truth={name: counts[name] for name in official.cfg.class_names})
+                      ground_truth={name: counts[name] for name in official.cfg.class_names}, found=official.pred_boxes,
+                      annotated=official.gt_boxes)
 
 
 def write_metrics(evaluation: Evaluation, out_dir: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from fusion.evaluate.mistakes import mistakes, mistakes_table
 from fusion.evaluate.nuscenes_eval import Evaluation
 from fusion.files import replacing, write_text
 
@@ -68,6 +69,13 @@ def write_report(evaluation: Evaluation, out_dir: Path) -> None:
     if absent:
         lines += ["", f"Without a box that counts in these scenes: {', '.join(absent)}."
                       " The official mean counts their AP as 0 and their errors as 1."]
+    if evaluation.annotated is not None:
+        by_class = mistakes(evaluation.found, evaluation.annotated, list(evaluation.ground_truth))
+        lines += [
+            "", "## What is missed, and what is invented",
+            "At the score that makes F1 largest for the class, matched within 2 m. Missed: by the points on the object; \"taken for\": a box of"
+            " that class stands there. Invented: a second box for an object that is found; 2 to 4 m beside one; on an object of another class;"
+            " where nothing is annotated.", "", mistakes_table(by_class)]
     lines += ["", "![Average precision](ap.png)", "", "![Precision and recall](precision_recall.png)", ""]
     write_text(out_dir / "report.md", "\n".join(lines))
 

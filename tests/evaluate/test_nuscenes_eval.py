@@ -64,6 +64,7 @@ def test_report(evaluation: Evaluation, tmp_path: Path) -> None:
     text = (tmp_path / "report.md").read_text()
     assert "mAP 0.563  NDS 0.648" in text
     assert "40 keyframes of scene-0523. The results say they rest on: lidar." in text
+    assert len(text.partition("## What is missed, and what is invented")[2].partition("\n\n")[2].partition("\n\n")[0].splitlines()) == 2 + 10
 
 
 def test_table_columns_line_up(evaluation: Evaluation) -> None:
