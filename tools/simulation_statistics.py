@@ -26,6 +26,9 @@ from fusion.simulate.measure.statistics import BOX_RANGE_M, HEIGHT_M, INTENSITY,
 from fusion.simulate.rig import LidarMount
 from fusion.types import DETECTION_CLASSES
 
+MOUNT = LidarMount(pitch_deg=2.65, roll_deg=0.17)
+"""As in scene-0523."""
+
 COLOURS = {"real": "tab:blue", "simulated": "tab:orange"}
 
 
@@ -42,7 +45,7 @@ def _cast(seeds: Sequence[int], sweeps: int, weather: str) -> Iterator[Frame]:
     for seed in seeds:
         scenery = build_scenery(seed, weather)  # type: ignore[arg-type]
         times = np.linspace(1.0, scenery.duration_s - 1.0, sweeps)
-        yield from frames_of_scenery(scenery, LidarSimulator(scenery, LidarMount()), times.tolist(), np.random.default_rng(seed))
+        yield from frames_of_scenery(scenery, LidarSimulator(scenery, MOUNT), times.tolist(), np.random.default_rng(seed))
 
 
 def frames_of(what: str, every: int, sweeps: int, weather: str) -> list[Frame]:
