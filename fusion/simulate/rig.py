@@ -27,6 +27,7 @@ class CameraMount:
         centre_px: principal point, pixels.
         position_m: x, y, z in the ego frame.
         yaw_deg, pitch_deg, roll_deg: where it looks, from straight ahead; pitch is positive downwards.
+        individual: which one of its make, any whole number from 0: decides its exposure's bias and its tint.
     """
 
     name: str
@@ -37,6 +38,7 @@ class CameraMount:
     yaw_deg: float = 0.0
     pitch_deg: float = 0.0
     roll_deg: float = 0.0
+    individual: int = 0
 
     @property
     def intrinsics(self) -> np.ndarray:
@@ -72,6 +74,7 @@ class LidarMount:
         rate_hz: turns a second, clockwise from above.
         start_deg: ego azimuth (0 forward, 90 left) at which a turn of a level mount starts and ends.
         range_m: nearest and farthest return.
+        individual: which one of its make, any whole number from 0: decides the errors of its rings.
     """
 
     name: str = "LIDAR_TOP"
@@ -84,6 +87,7 @@ class LidarMount:
     rate_hz: float = 20.0
     start_deg: float = 90.0
     range_m: tuple[float, float] = (0.4, 100.0)
+    individual: int = 0
 
     @property
     def ego_T_body(self) -> np.ndarray:

@@ -22,7 +22,7 @@ from fusion.simulate.scenery import Scenery, Weather
 from fusion.types import DETECTION_CLASSES
 
 EXACT = Receiver(threshold=1e-9, random_loss=0.0, speckled=False, shiny_loss=0.0, object_spread=0.0, range_noise_m=0.0, ring_bias_m=0.0,
-                 quantum_m=0.0, mixed_share=0.0)
+                 quantum_m=0.0, beam_rad=0.0)
 WHITE = (0.9, 0.9, 0.9)
 CAR = DETECTION_CLASSES.index("car")
 
