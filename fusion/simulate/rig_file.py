@@ -142,7 +142,8 @@ def _lidar(entry: LidarEntry) -> LidarMount:
     _check(name, "range_m", list(entry.range_m), "nearest and farthest return, 0 <= nearest < farthest <= 1000",
            0 <= entry.range_m[0] < entry.range_m[1] <= 1000)
     return LidarMount(name=name, position_m=entry.position_m, yaw_deg=entry.yaw_deg, pitch_deg=entry.pitch_deg, roll_deg=entry.roll_deg,
-                      elevations_deg=beams, azimuth_steps=entry.azimuth_steps, rate_hz=entry.rate_hz, start_deg=entry.start_deg, range_m=entry.range_m)
+                      elevations_deg=beams, azimuth_steps=entry.azimuth_steps, rate_hz=entry.rate_hz, start_deg=entry.start_deg,
+                      range_m=entry.range_m)
 
 
 def _check(sensor: str, key: str, value: object, right: str, ok: bool) -> None:

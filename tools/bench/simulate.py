@@ -3,8 +3,8 @@
     python tools/bench/simulate.py [--scales 1.0,0.25] [--scenes 2] [--keyframes 3] [--weather day] [--seed 1] [--out FILE]
 
 Prints medians over keyframes in wall and processor seconds, a row per image scale; a scene's world and search trees are made once and their
-time is shared by its keyframes (40 in 20 seconds). Uses one thread, as each worker of `bevduet simulate` does: with two workers on two cores a keyframe
-takes half of what is said here. Sweeps between keyframes (`--sweeps`) take as long as a keyframe's; nine come before each.
+time is shared by its keyframes (40 in 20 seconds). Uses one thread, as each worker of `bevduet simulate` does: with two workers on two cores
+a keyframe takes half of what is said here. Sweeps between keyframes (`--sweeps`) take as long as a keyframe's; nine come before each.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def main() -> None:
         print(f"{f'keyframe, six {width}x{height} images':<34}{total[0]:8.3f}{total[1]:12.3f}")
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps({name: {"wall_s": wall, "processor_s": processor} for name, (wall, processor) in medians.items()}, indent=1) + "\n")
+        found = {name: {"wall_s": wall, "processor_s": processor} for name, (wall, processor) in medians.items()}
+        args.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

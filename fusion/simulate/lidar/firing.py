@@ -44,7 +44,7 @@ class Firing:
                    directions_ego=directions @ mount.ego_T_body[:3, :3].T)
 
     def runs_towards(self, azimuth_rad: float, half_width_rad: float) -> list[tuple[int, int]]:
-        """Steps whose beams may point within `half_width_rad` of an azimuth in the body's axes: half-open runs, two where the turn's seam lies within."""
+        """Steps whose beams may point within `half_width_rad` of an azimuth in the body's axes: half-open runs, two where the seam lies within."""
         steps = len(self.before_s)
         per_step = 2 * np.pi / steps
         middle = float(np.mod(self.azimuth_rad[0, 0] - azimuth_rad, 2 * np.pi)) / per_step
