@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_roots import contents, truth_as_result
 from nuscenes import NuScenes
 from nuscenes.eval.common.config import config_factory
 from nuscenes.eval.detection.evaluate import DetectionEval
-from test_run import contents
-from test_tables import truth_as_result
 
 from fusion.simulate.record.drive import Request
 from fusion.simulate.record.run import simulate
