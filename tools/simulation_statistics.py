@@ -26,6 +26,9 @@ from fusion.simulate.measure.statistics import BOX_RANGE_M, HEIGHT_M, INTENSITY,
 from fusion.simulate.rig import LidarMount
 from fusion.types import DETECTION_CLASSES
 
+MOUNT = LidarMount(pitch_deg=2.65, roll_deg=0.17)
+"""As in scene-0523."""
+
 COLOURS = {"real": "tab:blue", "simulated": "tab:orange"}
 
 
@@ -42,7 +45,7 @@ def _cast(seeds: Sequence[int], sweeps: int, weather: str) -> Iterator[Frame]:
     for seed in seeds:
         scenery = build_scenery(seed, weather)  # type: ignore[arg-type]
         times = np.linspace(1.0, scenery.duration_s - 1.0, sweeps)
-        yield from frames_of_scenery(scenery, LidarSimulator(scenery, LidarMount()), times.tolist(), np.random.default_rng(seed))
+        yield from frames_of_scenery(scenery, LidarSimulator(scenery, MOUNT), times.tolist(), np.random.default_rng(seed))
 
 
 def frames_of(what: str, every: int, sweeps: int, weather: str) -> list[Frame]:
@@ -102,31 +105,42 @@ def _bars(axes: Axes, edges: np.ndarray, sides: dict[str, np.ndarray], title: st
     axes.set_title(title, fontsize=9)
 
 
-def draw(path: Path, sides: dict[str, Statistics], images: dict[str, np.ndarray]) -> None:
-    """One picture of everything, both sides in each panel."""
-    figure, grid = plt.subplots(3, 4, figsize=(20, 13), constrained_layout=True)
-    _bars(grid[0, 0], RANGE_M, {n: s.sweep.range_counts for n, s in sides.items()}, "returns a sweep by range (m)")
-    _bars(grid[0, 1], HEIGHT_M, {n: s.sweep.height_counts for n, s in sides.items()}, "returns a sweep by height above the LiDAR (m)")
-    _bars(grid[0, 2], INTENSITY, {n: s.sweep.intensity_share for n, s in sides.items()}, "share of returns by intensity")
-    for name, side in sides.items():
-        grid[0, 3].plot(side.sweep.ring_silent, color=COLOURS[name], label=name)
-        grid[1, 0].plot(side.sweep.ring_range_m, color=COLOURS[name])
-        if len(images.get(name, ())):
-            grid[1, 1].hist(images[name], np.arange(0, 256, 12), density=True, color=COLOURS[name], alpha=0.5)
-    grid[0, 3].set_title("share of beams without return by ring", fontsize=9)
-    grid[1, 0].set_title("median range by ring (m)", fontsize=9)
-    grid[1, 1].set_title("mean grey value of images", fontsize=9)
-    panels = [("car", "points"), ("pedestrian", "points"), ("car", "count"), ("pedestrian", "count"), ("car", "returned"), ("car", "silent")]
-    for axes, (label, kind) in zip([*grid[1, 2:], *grid[2]], panels, strict=True):
+def _boxes(grid: Sequence[Axes], sides: dict[str, Statistics]) -> None:
+    """Points per box for every class, boxes of all classes, and what becomes of beams aimed at the commonest two."""
+    where = np.arange(len(DETECTION_CLASSES))
+    for shift, (name, side) in zip((-0.2, 0.2), sides.items(), strict=True):
+        grid[0].bar(where + shift, side.box.count.sum(axis=1), 0.4, color=COLOURS[name])
+    grid[0].set_xticks(where, [name.replace("_vehicle", "").replace("traffic_", "") for name in DETECTION_CLASSES], rotation=60, fontsize=7)
+    grid[0].set_yscale("symlog", linthresh=0.1)
+    grid[0].set_title(f"boxes a frame within {BOX_RANGE_M[-1]:g} m", fontsize=9)
+    titles = {"points": "points in a box (median)", "returned": "share of open beams that return", "silent": "share of open beams without return"}
+    chosen = [(label, "points") for label in DETECTION_CLASSES] + [("car", "returned"), ("car", "silent"), ("pedestrian", "returned")]
+    for axes, (label, kind) in zip(grid[1:], chosen, strict=True):
         row = DETECTION_CLASSES.index(label)
-        title = {"points": "points in a box (median)", "count": "boxes a frame", "returned": "share of open beams that return",
-                 "silent": "share of open beams without return"}[kind]
-        _bars(axes, BOX_RANGE_M, {n: np.nan_to_num(getattr(s.box, kind)[row]) for n, s in sides.items()}, f"{label}: {title} by distance (m)")
+        _bars(axes, BOX_RANGE_M, {n: np.nan_to_num(getattr(s.box, kind)[row]) for n, s in sides.items()}, f"{label}: {titles[kind]} by distance (m)")
         if kind == "points":
             axes.set_yscale("symlog")
-    grid[0, 3].legend()
+
+
+def draw(path: Path, sides: dict[str, Statistics], images: dict[str, np.ndarray]) -> None:
+    """One picture of everything, both sides in each panel."""
+    figure, panels = plt.subplots(4, 5, figsize=(24, 17), constrained_layout=True)
+    grid = panels.flatten()
+    _bars(grid[0], RANGE_M, {n: s.sweep.range_counts for n, s in sides.items()}, "returns a sweep by range (m)")
+    _bars(grid[1], HEIGHT_M, {n: s.sweep.height_counts for n, s in sides.items()}, "returns a sweep by height above the LiDAR (m)")
+    _bars(grid[2], INTENSITY, {n: s.sweep.intensity_share for n, s in sides.items()}, "share of returns by intensity")
+    for name, side in sides.items():
+        grid[3].plot(side.sweep.ring_silent, color=COLOURS[name], label=name)
+        grid[4].plot(side.sweep.ring_range_m, color=COLOURS[name])
+        if len(images.get(name, ())):
+            grid[5].hist(images[name], np.arange(0, 256, 12), density=True, color=COLOURS[name], alpha=0.5)
+    grid[3].set_title("share of beams without return by ring", fontsize=9)
+    grid[4].set_title("median range by ring (m)", fontsize=9)
+    grid[5].set_title("mean grey value of images", fontsize=9)
+    _boxes(list(grid[6:]), sides)
+    grid[3].legend()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=70)
     plt.close(figure)
 
 

@@ -53,6 +53,8 @@ class LidarEntry:
     name: str = LIDAR_CHANNEL
     position_m: tuple[float, float, float] = _DEFAULT.position_m
     yaw_deg: float = _DEFAULT.yaw_deg
+    pitch_deg: float = _DEFAULT.pitch_deg
+    roll_deg: float = _DEFAULT.roll_deg
     elevations_deg: Numbers = tuple(_DEFAULT.elevations_deg)
     azimuth_steps: int = _DEFAULT.azimuth_steps
     rate_hz: float = _DEFAULT.rate_hz
@@ -132,15 +134,16 @@ def _lidar(entry: LidarEntry) -> LidarMount:
     name, beams = entry.name, entry.elevations_deg
     _check("lidar", "name", name, f"{LIDAR_CHANNEL}: the channel that the devkit and every reader of the format look for", name == LIDAR_CHANNEL)
     _check_finite(name, "position_m", entry.position_m)
-    _check_finite(name, "yaw_deg, start_deg", (entry.yaw_deg, entry.start_deg))
+    _check_finite(name, "yaw_deg, pitch_deg, roll_deg, start_deg", (entry.yaw_deg, entry.pitch_deg, entry.roll_deg, entry.start_deg))
     _check(name, "elevations_deg", list(beams), "1 to 256 angles between -90 and 90, lowest first",
            1 <= len(beams) <= 256 and all(-90 < b < 90 for b in beams) and all(np.diff(beams) > 0))
     _check(name, "azimuth_steps", entry.azimuth_steps, "8 to 16384", 8 <= entry.azimuth_steps <= 16384)
     _check(name, "rate_hz", entry.rate_hz, "2 to 100 turns a second", 2 <= entry.rate_hz <= 100)
     _check(name, "range_m", list(entry.range_m), "nearest and farthest return, 0 <= nearest < farthest <= 1000",
            0 <= entry.range_m[0] < entry.range_m[1] <= 1000)
-    return LidarMount(name=name, position_m=entry.position_m, yaw_deg=entry.yaw_deg, elevations_deg=beams, azimuth_steps=entry.azimuth_steps,
-                      rate_hz=entry.rate_hz, start_deg=entry.start_deg, range_m=entry.range_m)
+    return LidarMount(name=name, position_m=entry.position_m, yaw_deg=entry.yaw_deg, pitch_deg=entry.pitch_deg, roll_deg=entry.roll_deg,
+                      elevations_deg=beams, azimuth_steps=entry.azimuth_steps, rate_hz=entry.rate_hz, start_deg=entry.start_deg,
+                      range_m=entry.range_m)
 
 
 def _check(sensor: str, key: str, value: object, right: str, ok: bool) -> None:

@@ -132,6 +132,14 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert first.image.tobytes() != _picture(scenery, 6).image.tobytes()
 
 
+def test_another_camera_of_the_same_make_has_another_tint() -> None:
+    """Same noise, same scene: what differs is what the sensor is."""
+    simulator = CameraSimulator(_scenery((_actor(15.0, 3.0),)))
+    tints = [simulator.render(replace(MOUNT, individual=which), 1.0, np.random.default_rng(5)).image.mean(axis=(0, 1)) for which in (1, 2)]
+    assert 0.5 < np.abs(tints[0] - tints[1]).max() < 60
+    assert 0.002 < np.ptp(tints[0] / tints[1]) < 0.15
+
+
 def test_threads_do_not_change_a_picture() -> None:
     simulator = CameraSimulator(_scenery((_actor(15.0, 3.0), _actor(-12.0, -3.0)), name="rain"))
     mounts = [replace(MOUNT, name=f"CAM_{yaw}", yaw_deg=float(yaw)) for yaw in range(0, 360, 60)]

@@ -55,6 +55,12 @@ def test_mounts_differ_a_little_between_scenes_and_not_between_runs() -> None:
         assert a != b
         assert 0 < np.linalg.norm(np.subtract(a.position_m, nominal.position_m)) < 0.04
         assert abs(a.yaw_deg - nominal.yaw_deg) <= 0.7
+    rigs = [REQUEST.rig_of(index) for index in range(20)]
+    sensors = [sensor.individual for rig in rigs for sensor in (*rig.cameras, rig.lidar) if sensor is not None]
+    assert len(set(sensors)) == len(sensors) == 140
+    tilts = np.array([(rig.lidar.pitch_deg, rig.lidar.roll_deg) for rig in map(REQUEST.rig_of, range(100)) if rig.lidar is not None])
+    assert (np.abs(tilts - [2.0, 0.25]) <= [1.0, 0.4]).all() and (tilts.std(axis=0) > [0.3, 0.1]).all()
+    assert replace(REQUEST, exact_rig=True).rig_of(3).lidar == nuscenes_rig().lidar
     assert replace(REQUEST, exact_rig=True).rig_of(3).cameras == nuscenes_rig().cameras
 
 

@@ -36,6 +36,13 @@ def test_fields_of_view_become_focal_lengths() -> None:
     assert len(robot.lidar.elevations_deg) == 16
 
 
+def test_a_lidar_is_level_unless_told_otherwise(tmp_path: Path) -> None:
+    level, tilted = (load(tmp_path, f"lidar: {{{tilt}}}").lidar for tilt in ("", "pitch_deg: 12, roll_deg: -3, yaw_deg: 90"))  # type: ignore[attr-defined]
+    np.testing.assert_allclose(level.ego_T_body[:3, :3], np.eye(3), atol=1e-12)
+    assert (tilted.yaw_deg, tilted.pitch_deg, tilted.roll_deg) == (90, 12, -3)
+    np.testing.assert_allclose(tilted.ego_T_lidar[:3, 1], [0, np.cos(np.radians(12)), -np.sin(np.radians(12))], atol=1e-12)  # nose down, to the left
+
+
 def test_intrinsics_instead_of_a_focal_length(tmp_path: Path) -> None:
     rig = load(tmp_path, f"cameras: [{{{CAMERA}, intrinsics: [[1000, 0, 700], [0, 1000, 400], [0, 0, 1]]}}]")
     assert rig.lidar is None  # type: ignore[attr-defined]
@@ -65,6 +72,7 @@ def test_intrinsics_instead_of_a_focal_length(tmp_path: Path) -> None:
     (f"cameras: [{{{CAMERA}, intrinsics: [[1000, 0, 700], [0, 500, 400], [0, 0, 1]]}}]", "square pixels"),
     (f"cameras: [{{{CAMERA}, intrinsics: [[1000, 0], [0, 500]]}}]", "3 rows of 3"),
     ("lidar: {name: LIDAR_ROOF}", "LIDAR_TOP"),
+    ("lidar: {pitch_deg: .nan}", "pitch_deg, roll_deg, start_deg: expected finite numbers"),
     ("lidar: {range_m: [5, 5]}", "range_m"),
     ("lidar: {elevations_deg: [10, -10]}", "lowest first"),
     ("lidar: {elevations_deg: []}", "elevations_deg"),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_roots import contents
 from nuscenes import NuScenes
 from toy_world import TOY, BrokenCamera, FullDiskCamera, ToyCamera
 
@@ -20,10 +21,6 @@ from fusion.simulate.record.run import simulate
 from fusion.simulate.rig import nuscenes_rig
 
 REQUEST = Request(scenes=3, seed=11, rig=nuscenes_rig(), image_scale=0.02, duration_s=2.0)
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def scenes_of(root: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,12 +18,12 @@ from fusion.simulate.measure.frames import Frame, frames_of_root, frames_of_scen
 from fusion.simulate.measure.statistics import BOX_RANGE_M, RANGE_M, measure
 from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.primitives import box
-from fusion.simulate.rig import LidarMount
+from fusion.simulate.rig import LidarMount, nuscenes_rig
 from fusion.simulate.scenery import Scenery, Weather
 from fusion.types import DETECTION_CLASSES
 
 EXACT = Receiver(threshold=1e-9, random_loss=0.0, speckled=False, shiny_loss=0.0, object_spread=0.0, range_noise_m=0.0, ring_bias_m=0.0,
-                 quantum_m=0.0, mixed_share=0.0)
+                 quantum_m=0.0, beam_rad=0.0)
 WHITE = (0.9, 0.9, 0.9)
 CAR = DETECTION_CLASSES.index("car")
 
@@ -86,14 +87,14 @@ def test_points_that_are_no_whole_steps_are_refused() -> None:
 
 
 def test_simulated_sweeps_have_the_statistics_of_real_ones(scene0523: Path) -> None:
-    """One world against one scene, so bounds are wide; what the sensor decides (loss on cars by distance) is tighter."""
+    """One world against one scene, so bounds are wide; what the sensor decides (intensity, lower rings, loss on cars by distance) is tighter."""
     from fusion.simulate.world.build import build_scenery
 
     real = measure(frames_of_root(scene0523, "v1.0-mini", every=8))
     frames = []
     for seed in (5,):
         scenery = build_scenery(seed, "day", 8.0)
-        simulator = LidarSimulator(scenery, LidarMount())
+        simulator = LidarSimulator(scenery, LidarMount(pitch_deg=2.65, roll_deg=0.17))  # as in the real scene
         frames += list(frames_of_scenery(scenery, simulator, np.linspace(1, 7, 8).tolist(), np.random.default_rng(seed)))
     simulated = measure(frames)
     for name, low, high in (("beams", 0.98, 1.02), ("silent", 0.4, 2.0), ("own", 0.6, 1.8), ("roughness_m", 0.6, 1.8)):
@@ -101,8 +102,32 @@ def test_simulated_sweeps_have_the_statistics_of_real_ones(scene0523: Path) -> N
         assert low < ratio < high, f"{name}: simulated is {ratio:.2f} times real"
     ratio = simulated.sweep.range_counts[1:8] / real.sweep.range_counts[1:8]
     assert (ratio > 0.33).all() and (ratio < 3.0).all(), f"returns by range: simulated is {ratio.round(2)} times real"
-    assert np.abs(simulated.sweep.ring_silent[:18] - real.sweep.ring_silent[:18]).max() < 0.2
+    off = np.abs(simulated.sweep.ring_silent - real.sweep.ring_silent)
+    assert off[:18].max() < 0.2 and off[18:].max() < 0.4, f"silent beams by ring: {off.round(2)} off"
     difference = 0.5 * np.abs(simulated.sweep.intensity_share - real.sweep.intensity_share).sum()
-    assert difference < 0.3, f"intensity: {difference:.2f} of all returns lie in other bins"
+    assert difference < 0.2, f"intensity: {difference:.2f} of all returns lie in other bins"
+    least, most = (simulated.sweep.intensity_share[bin_] / real.sweep.intensity_share[bin_] for bin_ in (0, -1))
+    assert least < 2.5 and 0.25 < most < 4.0, f"intensity: simulated is {least:.2f} and {most:.2f} times real below 2 and above 100"
+    shares = [side.sweep.height_counts / side.sweep.height_counts.sum() for side in (real, simulated)]
+    difference = 0.5 * np.abs(shares[0] - shares[1]).sum()
+    assert difference < 0.35, f"heights: {difference:.2f} of all returns lie in other bins"
+    for name, bins, factor in (("car", [1, 2, 3], 3.0), ("pedestrian", [1, 2, 3], 4.0), ("truck", [1, 2, 3], 6.0)):
+        points = [side.box.points[DETECTION_CLASSES.index(name), bins] for side in (real, simulated)]
+        ratio = (points[1] / points[0])[np.isfinite(points).all(axis=0)]
+        assert (len(ratio) or name == "truck") and (ratio > 1 / factor).all() and (ratio < factor).all(), f"{name}: points per box {points}"
     returned = simulated.box.returned[CAR, 1:], real.box.returned[CAR, 1:]
     assert np.abs(returned[0] - returned[1]).max() < 0.2, f"open beams returned by cars from {BOX_RANGE_M[1:-1]} m: {returned}"
+
+
+def test_simulated_images_are_as_bright_as_real_ones(scene0523: Path) -> None:
+    """The meter's aim, and that images differ from one another not much more than real ones."""
+    from fusion.simulate.camera.simulator import CameraSimulator
+    from fusion.simulate.world.build import build_scenery
+
+    camera = CameraSimulator(build_scenery(5, "day", 8.0))
+    rng = np.random.default_rng(0)
+    grey = [camera.render(mount, t_s, rng).image.mean() for t_s in (1.0, 6.0) for mount in nuscenes_rig().scaled(0.05).cameras]
+    files = sorted(scene0523.glob("samples/CAM_*/*.jpg"))[::12]
+    real = [cv2.imread(str(path), cv2.IMREAD_REDUCED_GRAYSCALE_8).mean() for path in files]
+    assert abs(np.mean(grey) - np.mean(real)) < 25, f"mean grey {np.mean(grey):.0f}, real {np.mean(real):.0f}"
+    assert np.std(grey) < 4 * max(np.std(real), 5.0), f"spread of mean grey {np.std(grey):.0f}, real {np.std(real):.0f}"

@@ -9,15 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from made_roots import truth_as_result
 from nuscenes import NuScenes
 from nuscenes.eval.common.config import config_factory
 from nuscenes.eval.detection.evaluate import DetectionEval
-from nuscenes.eval.detection.utils import category_to_detection_name
 from toy_world import TOY
 
 from fusion.data.open import open_source
 from fusion.evaluate.nuscenes_eval import score_detections
-from fusion.evaluate.submission import SubmissionWriter
 from fusion.geometry.projection import ref_T_lidar
 from fusion.geometry.transforms import pose
 from fusion.simulate.record.drive import Request
@@ -39,22 +38,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def nusc(root: Path) -> Any:
     return NuScenes(version="v1.0-sim", dataroot=str(root), verbose=False)
-
-
-def truth_as_result(nusc: Any, scenes: list[str], path: Path) -> Path:
-    """The annotations of the ten classes as a submission, those without a point included."""
-    attribute = {a["token"]: a["name"] for a in nusc.attribute}
-    with SubmissionWriter(path, use_lidar=True) as writer:
-        for sample in nusc.sample:
-            if nusc.get("scene", sample["scene_token"])["name"] in scenes:
-                rows = [nusc.get("sample_annotation", t) for t in sample["anns"]]
-                writer.add(sample["token"], [{
-                    "sample_token": sample["token"], **{key: row[key] for key in ("translation", "size", "rotation")},
-                    "velocity": np.nan_to_num(nusc.box_velocity(row["token"])[:2]).tolist(),
-                    "detection_name": category_to_detection_name(row["category_name"]), "detection_score": 0.5,
-                    "attribute_name": attribute[row["attribute_tokens"][0]] if row["attribute_tokens"] else ""}
-                    for row in rows if category_to_detection_name(row["category_name"]) and row["num_lidar_pts"]])
-    return path
 
 
 def test_the_truth_scores_one(nusc: Any, root: Path, tmp_path: Path) -> None:

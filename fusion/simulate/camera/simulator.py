@@ -143,7 +143,7 @@ class CameraSimulator:
     def _development(self, mount: CameraMount, image: np.ndarray, rng: np.random.Generator) -> Development:
         """Exposure by a meter that corrects most of what it sees, with each camera's own bias and tint."""
         weather = self._scenery.weather
-        camera = np.random.default_rng(zlib.crc32(mount.name.encode()))
+        camera = np.random.default_rng([zlib.crc32(mount.name.encode()), mount.individual])
         bias, tint = camera.normal(0.0, 0.06), camera.normal(0.0, 0.015, 3)
         night = weather.name == "night"
         gain = meter(image, _MEAN_GREY[weather.name]) ** 0.92 * weather.exposure ** 0.08 * np.exp(bias + rng.normal(0.0, 0.04))

@@ -19,7 +19,7 @@ class Firing:
 
     Attributes:
         before_s: `(S,)` from each step to the end of the turn, seconds.
-        azimuth_rad: `(S, R)` of each beam in ego axes (0 forward, pi/2 left), descending: clockwise from above.
+        azimuth_rad: `(S, R)` of each beam in the axes of the sensor's body (0 forward, pi/2 left), descending: clockwise from above.
         directions_ego: `(S, R, 3)` float64 unit vectors in ego axes.
     """
 
@@ -36,14 +36,15 @@ class Firing:
         half = (rings + 1) // 2
         place = np.array([2 * ring if ring < half else 2 * (ring - half) + 1 for ring in range(rings)])
         turned = 2 * np.pi * (np.arange(steps)[:, None] + _FIRING_SHARE * place / rings) / steps
-        azimuth = np.radians(mount.start_deg) - turned
+        azimuth = np.radians(mount.start_deg - mount.yaw_deg) - turned
         elevation = np.radians(np.asarray(mount.elevations_deg, np.float64))
         directions = np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth),
                                np.broadcast_to(np.sin(elevation), azimuth.shape)], axis=-1)
-        return cls(before_s=(1.0 - np.arange(steps) / steps) / mount.rate_hz, azimuth_rad=azimuth, directions_ego=directions)
+        return cls(before_s=(1.0 - np.arange(steps) / steps) / mount.rate_hz, azimuth_rad=azimuth,
+                   directions_ego=directions @ mount.ego_T_body[:3, :3].T)
 
     def runs_towards(self, azimuth_rad: float, half_width_rad: float) -> list[tuple[int, int]]:
-        """Steps whose beams may point within `half_width_rad` of an ego azimuth: half-open runs, two where the turn's seam lies within."""
+        """Steps whose beams may point within `half_width_rad` of an azimuth in the body's axes: half-open runs, two where the seam lies within."""
         steps = len(self.before_s)
         per_step = 2 * np.pi / steps
         middle = float(np.mod(self.azimuth_rad[0, 0] - azimuth_rad, 2 * np.pi)) / per_step

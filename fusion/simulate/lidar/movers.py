@@ -24,17 +24,22 @@ def moves(actor: Actor) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """A shape in its own frame. Attributes: `mesh`; `caster` for it; `radius_m`, of the upright cylinder around it."""
+    """A shape in its own frame. Attributes: `mesh`; `caster` for it; `radius_m`, `half_height_m`: of the upright cylinder around it."""
 
     mesh: Mesh
     caster: RayCaster
     radius_m: float
+    half_height_m: float
+
+    def reach_m(self, axis: np.ndarray) -> float:
+        """How far it reaches from its origin, across an axis `(3,)` given in its own frame."""
+        return self.radius_m + self.half_height_m * float(np.hypot(*axis[:2]))
 
     @classmethod
     def of(cls, mesh: Mesh, source: int) -> Body:
         """Builds the search tree."""
         radius = float(np.linalg.norm(mesh.vertices[:, :2], axis=1).max()) if len(mesh.vertices) else 0.0
-        return cls(mesh=mesh, caster=RayCaster([(mesh, source)]), radius_m=radius)
+        return cls(mesh=mesh, caster=RayCaster([(mesh, source)]), radius_m=radius, half_height_m=float(np.abs(mesh.vertices[:, 2]).max(initial=0.0)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +93,18 @@ class Movers:
             return []
         seen = seen_at(self._scenery, self._rig, t_s)
         ego_m, global_R_ego = poses_at(self._scenery.ego, seen[self._indices])
+        axis_ego = self._mount.ego_T_body[:3, 2]
         found = []
         for index, position, rotation in zip(self._indices, ego_m, global_R_ego, strict=True):
             actor = self._scenery.actors[index]
             global_T_body = actor.track.matrix(seen[index])
-            forward, left, _ = rotation.T @ (global_T_body[:3, 3] - position) - np.asarray(self._mount.position_m)
+            forward, left, _ = self._mount.to_body(rotation.T @ (global_T_body[:3, 3] - position) - np.asarray(self._mount.position_m))
             away = float(np.hypot(forward, left))
             if away - float(np.linalg.norm(actor.size_lwh)) > self._mount.range_m[1]:
                 continue
             body = self._body(index, actor.mesh_at(seen[index]))
-            width = np.pi if away <= body.radius_m else float(np.arcsin(body.radius_m / away))
+            reach = body.reach_m(global_T_body[:3, :3].T @ rotation @ axis_ego)
+            width = np.pi if away <= reach else float(np.arcsin(reach / away))
             found.append(Posed(body=body, body_T_global=invert(global_T_body),
                                runs=self._firing.runs_towards(float(np.arctan2(left, forward)), width)))
         return found

@@ -1,4 +1,4 @@
-"""What of a beam's light comes back: received power, the chance to be detected, drops in the air, blur on edges, intensity."""
+"""What of a beam's light comes back: received power, the chance to be detected, drops in the air, intensity."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ class Receiver:
         speckled: whether reflectivity differs from point to point as `Surface.spread` says.
         random_loss: share of returns lost for no reason in the scene.
         range_noise_m: standard deviation of a range.
+        intensity_floor: the least light that is detected still reports about as much.
         ring_bias_m: standard deviation of each ring's constant error.
         quantum_m: ranges are whole multiples of this.
-        mixed_share: share of beams at an edge that hit both sides of it and report a distance between.
-        mixed_depth_m: largest step in depth that blurs so; at a deeper one the receiver tells both sides apart.
+        beam_rad: how wide a beam is; 0 for a line.
+        pulse_m: surfaces that share a beam and lie closer than this report one distance between; of others the stronger answer counts.
     """
 
     threshold: float = 0.45
@@ -44,10 +45,11 @@ class Receiver:
     speckled: bool = True
     random_loss: float = 0.004
     range_noise_m: float = 0.004
+    intensity_floor: float = 1.3
     ring_bias_m: float = 0.01
     quantum_m: float = 0.002
-    mixed_share: float = 0.15
-    mixed_depth_m: float = 1.2
+    beam_rad: float = 0.003
+    pulse_m: float = 0.8
 
     def brightness(self, material: np.ndarray, cos_incidence: np.ndarray, gain: np.ndarray, weather: Weather) -> np.ndarray:
         """What surfaces send back to the sensor, whatever their distance: reflectivity times a law of incidence, `(N,)`.
@@ -90,20 +92,11 @@ class Receiver:
         source = np.where(in_air, STATIC, np.where(seen, hits.source, NOTHING))
         return distance, source, np.where(in_air, _DROP_BRIGHTNESS, brightness)
 
-    def blurred(self, distance_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """`(S, R)` distances of successive steps, where some beams on an edge report one between its sides."""
-        nearer = np.roll(distance_m, 1, axis=0)
-        with np.errstate(invalid="ignore"):
-            depth = nearer - distance_m
-        edge = np.isfinite(depth) & (np.abs(depth) > 0.1) & (np.abs(depth) < self.mixed_depth_m)
-        edge &= rng.random(distance_m.shape) < self.mixed_share
-        blurred: np.ndarray = np.where(edge, distance_m + np.where(edge, depth, 0.0) * rng.random(distance_m.shape), distance_m)
-        return blurred
-
-    def intensity(self, brightness: np.ndarray, retro: np.ndarray) -> np.ndarray:
-        """Reported intensity in 0..255, whole numbers: up to 100 from diffuse surfaces, above from reflectors."""
-        reported: np.ndarray = np.floor(np.where(retro, np.clip(100.0 * brightness, 0.0, 255.0), np.minimum(100.0 * brightness, 100.0)))
-        return reported
+    def intensity(self, brightness: np.ndarray, material: np.ndarray) -> np.ndarray:
+        """Reported intensity in 0..255, whole numbers: up to 100 from diffuse surfaces, above from reflectors and what mirrors straight back."""
+        most = np.where((RETRO[material] > 0) | (MIRROR[material] > 0), 255.0, 100.0)
+        whole: np.ndarray = np.floor(np.minimum(np.hypot(100.0 * brightness, self.intensity_floor), most))
+        return whole
 
 
 def drops(distance_m: np.ndarray, weather: Weather, rng: np.random.Generator) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fusion.simulate.actor import Track
+from fusion.simulate.lidar.firing import poses_at
 from fusion.simulate.rig import Rig
 from fusion.simulate.scenery import Scenery
 
@@ -26,20 +27,20 @@ def seen_at(scenery: Scenery, rig: Rig, t_s: float) -> np.ndarray:
     mount = rig.lidar
     if mount is None:
         return seen
-    lidar_xy = np.asarray(mount.position_m[:2])
+    if not len(seen):
+        return seen
     for _ in range(_ROUNDS):
-        ego = scenery.ego.at(seen).reshape(-1, 6)
-        where = np.array([_place(actor.track, t) for actor, t in zip(scenery.actors, seen, strict=True)]).reshape(-1, 2)
-        away = where - ego[:, :2]
-        cos, sin = np.cos(ego[:, 3]), np.sin(ego[:, 3])
-        forward = cos * away[:, 0] + sin * away[:, 1] - lidar_xy[0]
-        left = cos * away[:, 1] - sin * away[:, 0] - lidar_xy[1]
-        seen = t_s - mount.before_stamp_s(np.arctan2(left, forward))
+        ego_m, global_R_ego = poses_at(scenery.ego, seen)
+        where = np.array([_place(actor.track, t) for actor, t in zip(scenery.actors, seen, strict=True)])
+        away = mount.to_body(np.einsum("aji,aj->ai", global_R_ego, where - ego_m) - np.asarray(mount.position_m))
+        seen = t_s - mount.before_stamp_s(np.arctan2(away[:, 1], away[:, 0]))
     return seen
 
 
-def _place(track: Track, t_s: float) -> tuple[float, float]:
-    """x, y of `Track.at`, without the rest: a scene asks hundreds of actors for every sweep."""
+def _place(track: Track, t_s: float) -> tuple[float, float, float]:
+    """x, y, z of `Track.at`, without the rest: a scene asks hundreds of actors for every sweep."""
     if len(track.times_s) == 1:
-        return float(track.poses[0, 0]), float(track.poses[0, 1])
-    return float(np.interp(t_s, track.times_s, track.poses[:, 0])), float(np.interp(t_s, track.times_s, track.poses[:, 1]))
+        x, y, z = track.poses[0, :3].tolist()
+    else:
+        x, y, z = (float(np.interp(t_s, track.times_s, track.poses[:, axis])) for axis in range(3))
+    return x, y, z

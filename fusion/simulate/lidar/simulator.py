@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +11,9 @@ import numpy as np
 from fusion.geometry.transforms import invert
 from fusion.simulate.lidar.casting import EGO, NOTHING, STATIC, Hits, RayCaster
 from fusion.simulate.lidar.firing import Firing, poses_at
-from fusion.simulate.lidar.movers import Movers, moves
-from fusion.simulate.lidar.returns import PASS_THROUGH, RETRO, Receiver
+from fusion.simulate.lidar.movers import Movers, Posed, moves
+from fusion.simulate.lidar.returns import PASS_THROUGH, Receiver
+from fusion.simulate.lidar.width import PARTS, edges, parts_of, strongest
 from fusion.simulate.rig import LidarMount
 from fusion.simulate.scenery import Scenery
 
@@ -58,11 +61,12 @@ class LidarSimulator:
         # The ego car turns with the sensor: what beams meet of it is the same in every sweep.
         aim = self._firing.directions_ego.reshape(-1, 3)
         self._on_ego = RayCaster([(scenery.ego_body, EGO)]).cast(np.broadcast_to(np.asarray(mount.position_m), aim.shape), aim, mount.range_m[1])
-        # Constants of the sensor and of each object, the same in every sweep; the seeds only keep them apart.
-        rings = len(mount.elevations_deg)
-        self._ring_bias_m = np.random.default_rng(11).normal(0.0, self.receiver.ring_bias_m, rings)
-        self._idle_intensity = np.random.default_rng(12).integers(2, 31, rings).astype(np.float64)
-        self._gain = np.append(np.exp(np.random.default_rng(13).normal(0.0, self.receiver.object_spread, len(scenery.actors))), 1.0)
+        # Constants of the sensor and of each object, the same in every sweep.
+        rings, sensor = len(mount.elevations_deg), np.random.default_rng([11, mount.individual])
+        self._ring_bias_m = sensor.normal(0.0, self.receiver.ring_bias_m, rings)
+        self._idle_intensity = sensor.integers(2, 31, rings).astype(np.float64)
+        objects = np.random.default_rng([13, zlib.crc32(np.ascontiguousarray(scenery.ego.poses).tobytes())])
+        self._gain = np.append(np.exp(objects.normal(0.0, self.receiver.object_spread, len(scenery.actors))), 1.0)
 
     def sweep(self, t_s: float, rng: np.random.Generator) -> Sweep:
         """The turn that ends at a time (the stamp), seconds from the start of the scene."""
@@ -71,30 +75,33 @@ class LidarSimulator:
         sensor_m = ego_m + global_R_ego @ np.asarray(self.mount.position_m) - self._origin_m
         directions = np.einsum("sij,srj->sri", global_R_ego, self._firing.directions_ego).reshape(-1, 3)
         origins_m = np.repeat(sensor_m, rings, axis=0)
-        hits = self._hits(origins_m, directions, t_s, rng)
+        movers = self._movers.posed(t_s)
+        hits = self._on_ego.take(np.arange(len(origins_m)))
+        going = np.flatnonzero(hits.source == NOTHING)
+        hits.put(going, self._hits(origins_m[going], directions[going], going // rings, movers, rng))
         ring = np.tile(np.arange(rings), steps)
-        range_m, brightness, source = self._received(hits, ring, rng)
+        gain = self._gain[np.maximum(hits.source, STATIC)]
+        if self.receiver.beam_rad > 0:
+            gain *= self._widen(hits, origins_m, directions, movers, rng)
+        range_m, brightness, source = self._received(hits, gain, ring, rng)
         lost = source == NOTHING
         lidar_T_global = invert(self.scenery.ego.matrix(t_s) @ self.mount.ego_T_lidar)
         points = np.empty((steps * rings, 5), np.float32)
         points[:, :3] = (origins_m + directions * range_m[:, None] + self._origin_m) @ lidar_T_global[:3, :3].T + lidar_T_global[:3, 3]
-        points[:, 3] = np.where(lost, self._idle_intensity[ring], self.receiver.intensity(brightness, RETRO[hits.material] > 0))
+        points[:, 3] = np.where(lost, self._idle_intensity[ring], self.receiver.intensity(brightness, hits.material))
         points[:, 4] = ring
         return Sweep(points=points, source=source)
 
-    def _hits(self, origins_m: np.ndarray, directions: np.ndarray, t_s: float, rng: np.random.Generator) -> Hits:
-        """What each beam meets and does not pass; distances count from the sensor."""
-        hits = self._on_ego.take(np.arange(len(origins_m)))
-        going = np.flatnonzero(hits.source == NOTHING)
-        gone_m = np.zeros(len(going))
-        movers = self._movers.posed(t_s)
-        rings = len(self.mount.elevations_deg)
+    def _hits(self, origins_m: np.ndarray, directions: np.ndarray, step: np.ndarray, movers: Sequence[Posed], rng: np.random.Generator) -> Hits:
+        """What each of N beams meets and does not pass, except the own car; `step` `(N,)` of the turn ascends, distances count from the sensor."""
+        hits = Hits.none(len(origins_m))
+        going, gone_m = np.arange(len(origins_m)), np.zeros(len(origins_m))
         for last in [False] * _ROUNDS + [True]:
             aim = directions[going]
             starts_m = origins_m[going] + aim * gone_m[:, None]
             found = self._standing.cast(starts_m, aim, self.mount.range_m[1] - gone_m)
             for mover in movers:
-                mover.cast_into(found, starts_m, aim, going // rings, self._origin_m)
+                mover.cast_into(found, starts_m, aim, step[going], self._origin_m)
             found.distance_m[:] += gone_m.astype(np.float32)
             hits.put(going, found)
             passes = rng.random(len(going)) < np.where(found.source == NOTHING, 0.0, PASS_THROUGH[found.material])
@@ -103,11 +110,23 @@ class LidarSimulator:
             going, gone_m = going[passes], found.distance_m[passes].astype(np.float64) + _STEP_M
         return hits
 
-    def _received(self, hits: Hits, ring: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _widen(self, hits: Hits, origins_m: np.ndarray, directions: np.ndarray, movers: Sequence[Posed], rng: np.random.Generator) -> np.ndarray:
+        """Cast the beams at edges in parts and overwrite what they meet; share of the surface's brightness that each beam gets, `(N,)`."""
+        rings, receiver = len(self.mount.elevations_deg), self.receiver
+        rows = edges(hits, rings)
+        aim = parts_of(directions[rows], receiver.beam_rad).reshape(-1, 3)
+        parts = self._hits(np.repeat(origins_m[rows], PARTS, axis=0), aim, np.repeat(rows // rings, PARTS), movers, rng)
+        brightness = receiver.brightness(parts.material, parts.cos_incidence, self._gain[np.maximum(parts.source, STATIC)], self.scenery.weather)
+        found, part = strongest(parts, brightness, receiver.pulse_m)
+        hits.put(rows, found)
+        share = np.ones(len(hits.source))
+        share[rows] = part
+        return share
+
+    def _received(self, hits: Hits, gain: np.ndarray, ring: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Range (0 where nothing returns), brightness and source of every beam."""
         receiver, weather = self.receiver, self.scenery.weather
-        true_m, source, brightness = receiver.echo(hits, self._gain[np.maximum(hits.source, STATIC)], weather, rng)
-        true_m = receiver.blurred(true_m.reshape(-1, len(self.mount.elevations_deg)), rng).reshape(-1)
+        true_m, source, brightness = receiver.echo(hits, gain, weather, rng)
         noisy_m = true_m + self._ring_bias_m[ring] + rng.normal(0.0, receiver.range_noise_m, len(true_m))
         range_m = np.round(noisy_m / receiver.quantum_m) * receiver.quantum_m if receiver.quantum_m else noisy_m
         nearest_m, farthest_m = self.mount.range_m

@@ -28,17 +28,20 @@ class Frame:
         points: `(P, 5)` float32 x, y, z, intensity in 0..255, ring, in the LiDAR frame (x right, y forward).
         boxes: `(M, 7)` float64 x y z l w h yaw in the LiDAR frame.
         labels: `(M,)` int64 indices into `DETECTION_CLASSES`.
+        up: `(3,)` the ego frame's z axis in the LiDAR frame, which may be tilted.
     """
 
     points: np.ndarray
     boxes: np.ndarray
     labels: np.ndarray
+    up: np.ndarray
 
     def __post_init__(self) -> None:
         dims: dict[str, int] = {}
         check_shape("points", self.points, ("P", 5), dims)
         check_shape("boxes", self.boxes, ("M", 7), dims)
         check_shape("labels", self.labels, ("M",), dims)
+        check_shape("up", self.up, (3,), dims)
 
 
 def _to_lidar(lidar_T_src: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -66,7 +69,8 @@ def frames_of_root(dataroot: str | Path, version: str, every: int = 1) -> Iterat
         if sensors.lidar is None:
             continue
         points = read_points_bin(Path(dataroot) / index.reading_file[reading].decode(), 5)
-        yield Frame(points=points, boxes=_to_lidar(invert(sensors.lidar.ego_T_lidar), truth.boxes), labels=truth.labels)
+        yield Frame(points=points, boxes=_to_lidar(invert(sensors.lidar.ego_T_lidar), truth.boxes), labels=truth.labels,
+                    up=sensors.lidar.ego_T_lidar[2, :3])
 
 
 def frames_of_scenery(scenery: Scenery, simulator: LidarSimulator, times_s: Sequence[float], rng: np.random.Generator) -> Iterator[Frame]:
@@ -77,4 +81,5 @@ def frames_of_scenery(scenery: Scenery, simulator: LidarSimulator, times_s: Sequ
         seen = seen_at(scenery, Rig(cameras=(), lidar=simulator.mount), t_s)
         boxes = np.array([scenery.actors[row].box(seen[row]) for row in kept]).reshape(-1, 7)
         lidar_T_global = invert(scenery.ego.matrix(t_s) @ simulator.mount.ego_T_lidar)
-        yield Frame(points=simulator.sweep(t_s, rng).points, boxes=_to_lidar(lidar_T_global, boxes), labels=labels)
+        yield Frame(points=simulator.sweep(t_s, rng).points, boxes=_to_lidar(lidar_T_global, boxes), labels=labels,
+                    up=simulator.mount.ego_T_lidar[2, :3])

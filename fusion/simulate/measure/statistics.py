@@ -14,7 +14,7 @@ from fusion.types import DETECTION_CLASSES
 
 RANGE_M = np.array([0.4, 1.6, 5, 10, 15, 20, 30, 40, 50, 60, 80, 105.0])
 HEIGHT_M = np.array([-8, -4, -3, -2.4, -2.1, -1.9, -1.7, -1.5, -1.2, -0.8, -0.4, 0, 0.5, 1, 2, 4, 8, 25.0])
-"""Edges above the LiDAR; the road lies near -1.84."""
+"""Edges above the LiDAR, along the ego's z axis; the road lies near -1.84."""
 INTENSITY = np.array([0, 2, 4, 7, 10, 15, 20, 30, 40, 60, 100, 101, 256.0])
 BOX_RANGE_M = np.array([0, 10, 20, 30, 40, 50.0])
 _OWN_M = 1.6  # nearer returns are of the own car; its neighbours come closer than its bonnet
@@ -81,10 +81,11 @@ def measure(frames: Iterable[Frame]) -> Statistics:
     Raises:
         ValueError: no frames.
     """
-    sweeps, boxes = [], []
+    sweeps, heights, boxes = [], [], []
     for frame in frames:
         beams = beams_of(frame.points)
         sweeps.append(beams)
+        heights.append(beams.points[..., :3] @ frame.up)
         away = np.hypot(frame.boxes[:, 0], frame.boxes[:, 1])
         for row in np.flatnonzero(away < BOX_RANGE_M[-1]):
             shares = box_shares(beams, frame.boxes[row])
@@ -93,15 +94,15 @@ def measure(frames: Iterable[Frame]) -> Statistics:
             boxes.append((int(frame.labels[row]), bin_, inside, *shares))
     if not sweeps:
         raise ValueError("frames: expected at least one, got none")
-    return Statistics(frames=len(sweeps), sweep=_of_sweeps(sweeps), box=_of_boxes(np.array(boxes, np.float64).reshape(-1, 7), len(sweeps)))
+    return Statistics(frames=len(sweeps), sweep=_of_sweeps(sweeps, heights), box=_of_boxes(np.array(boxes, np.float64).reshape(-1, 7), len(sweeps)))
 
 
-def _of_sweeps(sweeps: list[Beams]) -> SweepStatistics:
+def _of_sweeps(sweeps: list[Beams], heights_m: list[np.ndarray]) -> SweepStatistics:
     count = len(sweeps)
     rings = sweeps[0].range_m.shape[1]
     far = [beams.range_m >= _OWN_M for beams in sweeps]
     ranges = np.concatenate([beams.range_m[there] for beams, there in zip(sweeps, far, strict=True)])
-    heights = np.concatenate([beams.points[..., 2][there] for beams, there in zip(sweeps, far, strict=True)])
+    heights = np.concatenate([height[there] for height, there in zip(heights_m, far, strict=True)])
     intensity = np.concatenate([beams.points[..., 3][there] for beams, there in zip(sweeps, far, strict=True)])
     by_ring = [np.concatenate([beams.range_m[there[:, ring], ring] for beams, there in zip(sweeps, far, strict=True)]) for ring in range(rings)]
     own = float(np.mean([((beams.range_m > 0) & (beams.range_m < _OWN_M)).sum() for beams in sweeps]))

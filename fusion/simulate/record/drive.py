@@ -102,7 +102,8 @@ class Request:
 
 
 def vary(rig: Rig, rng: np.random.Generator) -> Rig:
-    """Another car of the same make: centimetres and tenths of a degree off, focal lengths and principal points too."""
+    """Another car of the same make: centimetres and tenths of a degree off, a LiDAR's tilt more, focal lengths and principal points too;
+    each sensor is another one of its make."""
     cameras = tuple(_vary_camera(camera, rng) for camera in rig.cameras)
     return Rig(cameras=cameras, lidar=None if rig.lidar is None else _vary_lidar(rig.lidar, rng))
 
@@ -122,9 +123,11 @@ def _vary_camera(camera: CameraMount, rng: np.random.Generator) -> CameraMount:
     u, v = np.round(np.asarray(camera.centre_px) + _off(rng, 0.005, 2) * camera.size_wh[0], 3).tolist()
     focal = round(float(camera.focal_px * (1 + _off(rng, 0.004, 1)[0])), 3)
     return replace(camera, position_m=_moved(camera.position_m, rng), yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll, focal_px=focal,
-                   centre_px=(u, v))
+                   centre_px=(u, v), individual=int(rng.integers(2**31)))
 
 
 def _vary_lidar(lidar: LidarMount, rng: np.random.Generator) -> LidarMount:
-    yaw = round(float(lidar.yaw_deg + _off(rng, 0.35, 1)[0]), 4)
-    return replace(lidar, position_m=_moved(lidar.position_m, rng), yaw_deg=yaw)
+    angles = np.array([lidar.yaw_deg, lidar.pitch_deg, lidar.roll_deg]) + _off(rng, 1.0, 3) * (0.35, 0.5, 0.2)
+    yaw, pitch, roll = np.round(angles, 4).tolist()
+    return replace(lidar, position_m=_moved(lidar.position_m, rng), yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll,
+                   individual=int(rng.integers(2**31)))
