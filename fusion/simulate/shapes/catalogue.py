@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from fusion.simulate.mesh import Mesh
-from fusion.simulate.shapes.bus import make_bendy_bus, make_bus
+from fusion.simulate.shapes.bus import make_bendy_section, make_bus
 from fusion.simulate.shapes.car import make_car
 from fusion.simulate.shapes.container import containers
 from fusion.simulate.shapes.cycle import make_bicycle, make_motorcycle
@@ -29,7 +29,7 @@ _MAKERS: dict[str, Callable[[np.random.Generator], Shape]] = {
     "vehicle.car": make_car,
     "vehicle.truck": make_truck,
     "vehicle.bus.rigid": make_bus,
-    "vehicle.bus.bendy": make_bendy_bus,
+    "vehicle.bus.bendy": make_bendy_section,
     "vehicle.trailer": make_trailer,
     "vehicle.construction": make_machine,
     "vehicle.motorcycle": make_motorcycle,
