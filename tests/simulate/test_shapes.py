@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fusion.data.classes import DETECTION_NAME
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh
 from fusion.simulate.shapes.catalogue import CATEGORIES, CLUTTER, SORTS, make_clutter, make_shape
@@ -117,6 +118,12 @@ def test_attributes_are_those_of_nuscenes() -> None:
     assert pairs("vehicle.bicycle") == {("cycle.with_rider",) * 2, ("cycle.without_rider",) * 2}
     assert ("pedestrian.moving", "pedestrian.standing") in pairs("human.pedestrian.adult")
     assert pairs("movable_object.barrier") == {("", "")}
+
+
+def test_wheelchairs_and_strollers_are_named_apart_and_are_no_detection_class() -> None:
+    for category in ("human.pedestrian.wheelchair", "human.pedestrian.stroller"):
+        assert make_shape(category, np.random.default_rng(0)).category == category and category not in DETECTION_NAME
+    assert max(make_shape("human.pedestrian.adult", np.random.default_rng(seed)).size_lwh[0] for seed in range(60)) < 1.6
 
 
 def test_a_rider_makes_a_cycle_taller() -> None:

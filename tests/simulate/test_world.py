@@ -161,6 +161,18 @@ def test_a_follower_stops_behind_a_leader_who_stands() -> None:
     assert (np.diff(way[:, 0]) >= 0).all()
 
 
+def test_only_wide_roads_are_fast_and_who_drives_there_brakes_in_time() -> None:
+    streets = [street for seed in range(12) for street in make_plan("commercial", np.random.default_rng(seed)).streets]
+    assert {street.pace_mps for street in streets if max(street.lanes) < 2} == {12.5}
+    assert {street.pace_mps for street in streets} == {12.5, 16.0, 20.0}
+    route = route_of(np.column_stack([np.linspace(0, 700, 1400), np.zeros(1400)]))
+    way = simulate(make_plan("downtown", np.random.default_rng(0)), [route, route], np.array([[9.0, 1.3], [2.0, 0.9]]), np.array([10.0, 500.0]),
+                   np.array([20.0, 0.0]), 0.0, 45.0, np.zeros((0, 451, 2)))[:, 0]
+    speed = np.diff(way) / 0.1
+    assert 18.5 < speed.max() < 20.1 and np.abs(np.diff(speed)).max() / 0.1 < 5.1
+    assert 480.0 < way[-1] < 489.0
+
+
 def test_routes_are_smooth_and_stop_before_the_crossing() -> None:
     for k, character in enumerate(CHARACTERS):
         rng = np.random.default_rng(k)

@@ -227,9 +227,8 @@ KINDS: tuple[Kind, ...] = (
 """Shares and makers."""
 
 TRUCKS: dict[str, tuple[Kind, ...]] = {
-    "light": KINDS[:3],
+    "light": KINDS[:2],
     "box": ((1.0, box_truck),),
-    "heavy": KINDS[3:6],
     "tractor": ((1.0, tractor),),
 }
-"""Sorts: what fits into a parking bay, what stands in rows, what works, what draws semi-trailers."""
+"""Sorts: what fits into a parking bay, what stands in rows, what draws semi-trailers."""

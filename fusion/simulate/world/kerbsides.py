@@ -21,8 +21,8 @@ from fusion.simulate.world.site import Site
 from fusion.simulate.world.warp import Warp
 from fusion.simulate.world.works import work_zone
 
-_PARKED = {"vehicle.car": 0.845, "vehicle.truck": 0.07, "vehicle.motorcycle": 0.022, "vehicle.trailer": 0.02,
-           "vehicle.bus.rigid": 0.012, "vehicle.construction": 0.013, "towed": 0.008, "semi": 0.01}
+_PARKED = {"vehicle.car": 0.845, "vehicle.truck": 0.07, "vehicle.motorcycle": 0.022, "vehicle.trailer": 0.014,
+           "vehicle.bus.rigid": 0.012, "vehicle.construction": 0.013, "towed": 0.006, "semi": 0.007}
 _OF_TRADE = ("industrial", "construction", "commercial")
 _AT_KERB = {"bin": 3.0, "wheelie_bin": 3.0, "hydrant": 2.0, "mailbox": 1.5, "cabinet": 1.5, "newspaper_box": 1.5,
             "sign_post": 3.0, "traffic_sign": 3.0,

@@ -19,11 +19,11 @@ _CUT: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 _KINDS: dict[str, dict[str, float]] = {
     "downtown": {"tower": 0.84, "parking": 0.09, "plaza": 0.07},
     "residential": {"house": 0.93, "yard": 0.07},
-    "commercial": {"shop": 0.55, "docks": 0.12, "parking": 0.33},
-    "industrial": {"depot": 0.36, "docks": 0.27, "trailers": 0.22, "parking": 0.15},
-    "construction": {"works": 0.63, "trailers": 0.1, "tower": 0.27},
+    "commercial": {"shop": 0.55, "docks": 0.1, "parking": 0.35},
+    "industrial": {"depot": 0.42, "docks": 0.22, "trailers": 0.18, "parking": 0.18},
+    "construction": {"works": 0.64, "trailers": 0.07, "tower": 0.29},
     "park": {"yard": 1.0},
-    "lot": {"parking": 0.68, "trailers": 0.14, "shop": 0.18},
+    "lot": {"parking": 0.73, "trailers": 0.09, "shop": 0.18},
 }
 
 

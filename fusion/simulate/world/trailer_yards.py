@@ -21,8 +21,8 @@ COUPLED_M = 23.0
 """The same with tractors in front of them."""
 
 _CLUTTER = {"dumpster": 2.0, "pallets": 3.0, "box_pile": 2.0, "cabinet": 1.0, "big_sign": 0.5, "container": 1.5}
-_FIRM = {("vehicle.trailer", "semi"): 0.18, ("vehicle.trailer", "light"): 0.05, ("vehicle.trailer", "site"): 0.04, ("vehicle.truck", ""): 0.36,
-         ("vehicle.car", ""): 0.27, ("vehicle.construction", ""): 0.1}
+_FIRM = {("vehicle.trailer", "semi"): 0.1, ("vehicle.trailer", "light"): 0.04, ("vehicle.trailer", "site"): 0.03, ("vehicle.truck", ""): 0.4,
+         ("vehicle.car", ""): 0.33, ("vehicle.construction", ""): 0.1}
 _FRONT = {"fence": 0.4, "cloth": 0.14, "wall": 0.04, "": 0.42}
 
 

@@ -18,7 +18,7 @@ from fusion.simulate.world.traffic import DT_S, along, simulate
 from fusion.simulate.world.warp import Warp
 
 _MIX = {"vehicle.car": 0.66, "vehicle.truck": 0.12, "vehicle.bus.rigid": 0.06, "vehicle.bus.bendy": 0.015, "vehicle.motorcycle": 0.045,
-        "vehicle.bicycle": 0.06, "vehicle.construction": 0.015, "semi": 0.03, "towed": 0.015}
+        "vehicle.bicycle": 0.06, "vehicle.construction": 0.015, "semi": 0.024, "towed": 0.011}
 """Shares of what drives."""
 
 
