@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fusion.data.classes import DETECTION_NAME
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh
-from fusion.simulate.shapes.catalogue import CATEGORIES, CLUTTER, make_clutter, make_shape
+from fusion.simulate.shapes.catalogue import CATEGORIES, CLUTTER, SORTS, make_clutter, make_shape
 from fusion.simulate.shapes.sculpt import HOLE, Sculpt
 from fusion.simulate.shapes.shape import fitted
 
@@ -57,6 +58,38 @@ def test_sizes_are_those_of_nuscenes(category: str) -> None:
     assert mean == pytest.approx(NUSCENES_MEAN_LWH[category], rel=0.12)
 
 
+def sizes(category: str, sort: str, count: int = 80) -> np.ndarray:
+    return np.stack([make_shape(category, np.random.default_rng(seed), sort).size_lwh for seed in range(count)])
+
+
+def test_semi_trailers_have_the_lengths_that_are_built() -> None:
+    length, width, _ = sizes("vehicle.trailer", "semi").T
+    assert np.abs(length[:, None] - [8.5, 12.2, 14.6, 16.2]).min(axis=1).max() < 0.31
+    assert np.quantile(length, [0.1, 0.5, 0.9]) == pytest.approx([12.0, 14.8, 16.4], abs=0.7)
+    assert np.median(width) == pytest.approx(2.75, abs=0.06)
+
+
+def test_concrete_barriers_have_a_broad_foot_and_crowd_fences_a_narrow_one() -> None:
+    assert sizes("movable_object.barrier", "jersey")[:, 0].min() >= 0.6
+    assert np.median(sizes("movable_object.barrier", "jersey")[:, 0]) == pytest.approx(0.75, abs=0.05)
+    assert np.median(sizes("movable_object.barrier", "crowd")[:, 0]) < 0.5
+
+
+def test_what_stands_at_work_zones_is_a_small_trailer() -> None:
+    size = sizes("vehicle.trailer", "site")
+    assert size[:, 0].max() < 5.0 and size[:, 1].max() < 3.0 and size[:, 2].min() > 1.5
+
+
+@pytest.mark.parametrize(("category", "sort"), SORTS)
+def test_every_sort_is_of_its_category_and_fits_its_box(category: str, sort: str) -> None:
+    for seed in range(4):
+        shape = make_shape(category, np.random.default_rng(seed), sort)
+        assert shape.category == category
+        assert 20 <= len(shape.meshes[0].faces) <= 1100 and areas_m2(shape.meshes[0]).min() > 1e-9
+        over = np.abs(shape.meshes[0].bounds) - shape.size_lwh / 2
+        assert np.all(over < [0.03, OUTSIDE_M.get(category, 0.03), 0.03]) and np.all(over > -0.05)
+
+
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_a_seed_gives_the_same_bytes(category: str) -> None:
     first, second = (make_shape(category, np.random.default_rng(7)) for _ in range(2))
@@ -87,6 +120,12 @@ def test_attributes_are_those_of_nuscenes() -> None:
     assert pairs("movable_object.barrier") == {("", "")}
 
 
+def test_wheelchairs_and_strollers_are_named_apart_and_are_no_detection_class() -> None:
+    for category in ("human.pedestrian.wheelchair", "human.pedestrian.stroller"):
+        assert make_shape(category, np.random.default_rng(0)).category == category and category not in DETECTION_NAME
+    assert max(make_shape("human.pedestrian.adult", np.random.default_rng(seed)).size_lwh[0] for seed in range(60)) < 1.6
+
+
 def test_a_rider_makes_a_cycle_taller() -> None:
     shapes = [make_shape("vehicle.motorcycle", np.random.default_rng(seed)) for seed in range(40)]
     heights = {rider: [s.size_lwh[2] for s in shapes if s.moving == rider] for rider in ("cycle.with_rider", "cycle.without_rider")}
@@ -103,6 +142,8 @@ def test_black_cars_swallow_beams() -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ValueError, match=r"category: expected one of .*vehicle\.car.*, got 'car'"):
         make_shape("car", np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"sort: expected one of semi, light, site, got 'jersey'"):
+        make_shape("vehicle.trailer", np.random.default_rng(0), "jersey")
     with pytest.raises(ValueError, match="kind: expected one of .*hydrant.*, got 'well'"):
         make_clutter("well", np.random.default_rng(0))
 

@@ -9,8 +9,8 @@ from fusion.simulate.record.tokens import token
 CATEGORIES = {
     "human.pedestrian.adult": "A grown-up person.",
     "human.pedestrian.child": "A child.",
-    "human.pedestrian.wheelchair": "A wheelchair, with whoever sits in or pushes it.",
-    "human.pedestrian.stroller": "A stroller, with whoever sits in or pushes it.",
+    "human.pedestrian.wheelchair": "A wheelchair, with whoever sits in it.",
+    "human.pedestrian.stroller": "A stroller, with whoever sits in it.",
     "human.pedestrian.personal_mobility": "A small personal vehicle such as a scooter or skateboard, with its rider.",
     "human.pedestrian.police_officer": "A police officer.",
     "human.pedestrian.construction_worker": "A person working on a construction site.",

@@ -56,15 +56,25 @@ def make_bus(rng: np.random.Generator) -> Shape:
     return fitted("vehicle.bus.rigid", [body], size, outside=outside, attributes=("vehicle.moving", "vehicle.parked"))
 
 
-def make_bendy_bus(rng: np.random.Generator) -> Shape:
-    """The front part of an articulated bus and its rear part, in line, with bellows between."""
-    size = spread(rng, 17.8, 0.6, 16.5, 19.0), spread(rng, 2.95, 0.1, 2.7, 3.2), spread(rng, 3.4, 0.15, 3.1, 3.7)
-    body, outside, livery = Sculpt(), Sculpt(), _LIVERIES[rng.integers(len(_LIVERIES))]
-    joint = -0.05 * size[0]
-    _coachwork(body, outside, size[0] / 2, joint + 0.6, *size[1:], rng, livery)
-    _coachwork(body, Sculpt(), joint - 0.6, -size[0] / 2, *size[1:], rng, livery, leading=False)
-    body.box((joint - 0.7, -size[1] * 0.44, 0.4), (joint + 0.7, size[1] * 0.44, size[2] - 0.25), CLOTH, DARK)
-    return fitted("vehicle.bus.bendy", [body], size, outside=outside, attributes=("vehicle.moving", "vehicle.parked"))
+def make_bendy_bus(rng: np.random.Generator) -> tuple[Shape, Shape]:
+    """The front section of an articulated bus, half of the bellows at its tail, and the rear section with the other half."""
+    length, width, height = spread(rng, 17.8, 0.6, 16.5, 19.0), spread(rng, 2.95, 0.1, 2.7, 3.2), spread(rng, 3.4, 0.15, 3.1, 3.7)
+    livery, joint = _LIVERIES[rng.integers(len(_LIVERIES))], spread(rng, 0.57, 0.015, 0.54, 0.6) * length
+    sections = []
+    for leading, whole in ((True, joint), (False, length - joint)):
+        body, outside, half, bellows = Sculpt(), Sculpt(), whole / 2, 0.6
+        front, rear = (half, -half + bellows) if leading else (half - bellows, -half)
+        _coachwork(body, outside, front, rear, width, height, rng, livery, leading=leading)
+        low, high = (-half, rear + 0.05) if leading else (front - 0.05, half)
+        body.box((low, -width * 0.44, 0.4), (high, width * 0.44, height - 0.25), CLOTH, DARK)
+        attributes = "vehicle.moving", "vehicle.parked"
+        sections.append(fitted("vehicle.bus.bendy", [body], (whole, width, height), outside=outside if leading else None, attributes=attributes))
+    return sections[0], sections[1]
+
+
+def make_bendy_section(rng: np.random.Generator) -> Shape:
+    """The front or the rear section of an articulated bus."""
+    return make_bendy_bus(rng)[int(rng.integers(2))]
 
 
 def _coachwork(

@@ -1,4 +1,4 @@
-"""Pedestrians: adults, children, construction workers, police officers."""
+"""Pedestrians: adults, children, construction workers, police officers; wheelchairs and strollers, which nuScenes names apart."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def make_person(kind: str, rng: np.random.Generator) -> Shape:
         )
     pose_draw, carry = rng.random(2)
     category = f"human.pedestrian.{kind}"
-    if kind == "adult" and pose_draw < 0.035:
-        return _wheelchair(category, looks, rng)
-    if kind in ("adult", "child") and pose_draw < 0.09:
+    if kind in ("adult", "child") and pose_draw < 0.055:
         return _sitting(category, looks, rng)
     stride = float(np.clip(1.4 * height / 1.75 * rng.normal(1.0, 0.06), 0.6, 1.7))
     phases = []
@@ -70,7 +68,7 @@ def make_person(kind: str, rng: np.random.Generator) -> Shape:
 
 
 def _carried(body: Sculpt, looks: Looks, pose: Pose, kind: str, draw: float, rng: np.random.Generator) -> None:
-    """Bags, umbrellas, strollers, tools. The generator is the same in every phase."""
+    """Bags, umbrellas, tools. The generator is the same in every phase."""
     h = looks.height_m / 1.75
     if looks.bag is not None:
         body.boxes(pose.hands[0] + [0, 0.02, -0.22 * h], (0.3 * h, 0.1 * h, 0.28 * h), CLOTH, looks.bag)
@@ -79,16 +77,15 @@ def _carried(body: Sculpt, looks: Looks, pose: Pose, kind: str, draw: float, rng
         canopy = [[*top[:2], top[2] - 0.2, 0.5, 0.5], [*top[:2], top[2] - 0.06, 0.3, 0.3], [*top[:2], top[2], 0.02, 0.02]]
         body.column(canopy, CLOTH, clothing(rng), lid=False)
         body.tubes([[0.15 * h, 0, 1.1 * h]], [top], 0.012, METAL, GREY, sides=3)
-    elif kind == "adult" and 0.05 < draw < 0.08:
-        _stroller(body, rng)
     elif kind == "construction_worker" and draw < 0.15:
         foot = pose.hands[1] + [0.15, 0, 0]
         body.tubes([foot * [1, 1, 0]], [foot * [1, 1, 0] + [0.05, 0, 1.4 * h]], 0.018, int(Material.WOOD), srgb("a87f4f"), sides=4)
         body.boxes(foot * [1, 1, 0] + [0, 0, 0.14], (0.04, 0.22, 0.28), METAL, STEEL)
 
 
-def _stroller(body: Sculpt, rng: np.random.Generator) -> None:
-    colour = clothing(rng)
+def make_stroller(rng: np.random.Generator) -> Shape:
+    """A stroller without whoever pushes it."""
+    body, colour = Sculpt(), clothing(rng)
     turn = np.array([[np.cos(0.5), 0, np.sin(0.5)], [0, 1, 0], [-np.sin(0.5), 0, np.cos(0.5)]])
     body.boxes([0.72, 0, 0.6], (0.62, 0.4, 0.28), CLOTH, colour, turn)
     body.boxes([0.55, 0, 0.88], (0.36, 0.4, 0.25), CLOTH, colour)
@@ -101,6 +98,8 @@ def _stroller(body: Sculpt, rng: np.random.Generator) -> None:
         sides=3,
     )
     add_wheels(body, [0.45, 0.92], 0.27, 0.1, 0.05, GREY, sides=6)
+    size = spread(rng, 0.95, 0.08, 0.8, 1.15), spread(rng, 0.56, 0.04, 0.48, 0.66), spread(rng, 1.04, 0.05, 0.92, 1.15)
+    return fitted("human.pedestrian.stroller", [body], size, attributes=("pedestrian.moving", "pedestrian.standing"))
 
 
 def _sitting(category: str, looks: Looks, rng: np.random.Generator) -> Shape:
@@ -111,9 +110,10 @@ def _sitting(category: str, looks: Looks, rng: np.random.Generator) -> Shape:
     return fitted(category, [body], attributes=(attribute, attribute))
 
 
-def _wheelchair(category: str, looks: Looks, rng: np.random.Generator) -> Shape:
+def make_wheelchair(rng: np.random.Generator) -> Shape:
+    """Somebody in a wheelchair."""
     body = Sculpt()
-    looks = replace(looks, coat=False)
+    looks = replace(random_looks(rng, spread(rng, 1.72, 0.09, 1.5, 1.95)), coat=False)
     pose = seated(looks, 0.5)
     add_person(body, looks, replace(pose, ankles=pose.ankles + [0.05, 0, 0.1]))
     body.box((-0.22, -0.22, 0.44), (0.25, 0.22, 0.5), CLOTH, BLACK)
@@ -128,4 +128,4 @@ def _wheelchair(category: str, looks: Looks, rng: np.random.Generator) -> Shape:
     )
     add_wheels(body, [-0.05], 0.33, 0.3, 0.04, GREY, sides=10, rim_share=0.9)
     add_wheels(body, [0.35], 0.24, 0.1, 0.05, GREY, sides=6)
-    return fitted(category, [body], attributes=("pedestrian.moving", "pedestrian.sitting_lying_down"))
+    return fitted("human.pedestrian.wheelchair", [body], attributes=("pedestrian.moving", "pedestrian.sitting_lying_down"))

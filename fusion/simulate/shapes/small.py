@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fusion.simulate.materials import Material
@@ -12,6 +14,7 @@ from fusion.simulate.shapes.shape import Shape, fitted, spread
 PLASTIC, RETRO, METAL, RUBBER, LAMP = (int(m) for m in (Material.PLASTIC, Material.RETRO, Material.METAL, Material.RUBBER, Material.LAMP))
 
 
+BARRIER = "movable_object.barrier"
 CUTS = {1: (0.04, 0.55, 0.8, 1.0), 2: (0.04, 0.42, 0.56, 0.68, 0.82, 1.0), 4: (0.05, 0.42, 0.52, 0.64, 0.74, 1.0)}
 """Where the bands of a cone with so many begin and end, shares of its height."""
 
@@ -51,21 +54,41 @@ def _cone(body: Sculpt, height: float, foot: float, low_radius: float, top_radiu
 
 
 def make_barrier(rng: np.random.Generator) -> Shape:
-    """A jersey barrier of concrete or plastic, a striped board, or a crowd-control fence; its long side is its width."""
-    draw, body = rng.random(), Sculpt()
-    if draw < 0.38:
-        size = spread(rng, 0.60, 0.06, 0.4, 0.8), spread(rng, 3.0, 0.6, 1.6, 4.2), spread(rng, 0.9, 0.08, 0.75, 1.1)
-        _jersey(body, size, int(Material.CONCRETE), tint(CONCRETE, rng, 0.12), rng)
-    elif draw < 0.70:
-        size = spread(rng, 0.52, 0.05, 0.4, 0.65), spread(rng, 2.0, 0.3, 1.2, 2.6), spread(rng, 1.0, 0.06, 0.85, 1.1)
-        _jersey(body, size, PLASTIC, tint(ORANGE if rng.random() < 0.55 else WHITE if rng.random() < 0.6 else RED, rng), rng)
-    elif draw < 0.87:
-        size = spread(rng, 0.5, 0.06, 0.35, 0.65), spread(rng, 2.1, 0.4, 1.2, 3.0), spread(rng, 1.08, 0.08, 0.9, 1.25)
-        _boards(body, size, rng)
-    else:
-        size = spread(rng, 0.45, 0.06, 0.3, 0.6), spread(rng, 2.3, 0.2, 1.9, 2.7), spread(rng, 1.08, 0.05, 0.95, 1.2)
-        _crowd_fence(body, size)
-    return fitted("movable_object.barrier", [body], size)
+    """A barrier of any sort; its long side is its width."""
+    shares = np.cumsum([share for share, _ in BARRIERS.values()])
+    return list(BARRIERS.values())[int(np.searchsorted(shares, rng.random() * shares[-1]))][1](rng)
+
+
+def _concrete(rng: np.random.Generator) -> Shape:
+    """A jersey barrier of concrete."""
+    size = spread(rng, 0.73, 0.06, 0.6, 0.85), spread(rng, 3.2, 0.45, 2.0, 4.2), spread(rng, 0.93, 0.07, 0.78, 1.1)
+    body = Sculpt()
+    _jersey(body, size, int(Material.CONCRETE), tint(CONCRETE, rng, 0.12), rng)
+    return fitted(BARRIER, [body], size)
+
+
+def _plastic(rng: np.random.Generator) -> Shape:
+    """A jersey barrier of plastic, to be filled with water."""
+    size = spread(rng, 0.5, 0.05, 0.4, 0.65), spread(rng, 2.0, 0.3, 1.2, 2.6), spread(rng, 1.0, 0.06, 0.85, 1.1)
+    body = Sculpt()
+    _jersey(body, size, PLASTIC, tint(ORANGE if rng.random() < 0.55 else WHITE if rng.random() < 0.6 else RED, rng), rng)
+    return fitted(BARRIER, [body], size)
+
+
+def _striped(rng: np.random.Generator) -> Shape:
+    """Striped boards on stands."""
+    size = spread(rng, 0.44, 0.06, 0.3, 0.6), spread(rng, 2.1, 0.4, 1.2, 3.0), spread(rng, 1.06, 0.08, 0.9, 1.25)
+    body = Sculpt()
+    _boards(body, size, rng)
+    return fitted(BARRIER, [body], size)
+
+
+def _crowd(rng: np.random.Generator) -> Shape:
+    """A crowd-control fence."""
+    size = spread(rng, 0.42, 0.06, 0.3, 0.55), spread(rng, 2.3, 0.2, 1.9, 2.7), spread(rng, 1.08, 0.05, 0.95, 1.2)
+    body = Sculpt()
+    _crowd_fence(body, size)
+    return fitted(BARRIER, [body], size)
 
 
 def _jersey(body: Sculpt, size: tuple[float, float, float], material: int, colour: Colour, rng: np.random.Generator) -> None:
@@ -132,3 +155,12 @@ def _crowd_fence(body: Sculpt, size: tuple[float, float, float]) -> None:
     up = np.column_stack([zero, zero, np.full(len(y), height - low)])
     body.quads(np.stack([left, right, right + up, left + up], axis=1), METAL, GALVANISED)
     body.boxes([[0, s * width * 0.38, 0.02] for s in (1, -1)], (length, 0.05, 0.03), METAL, GALVANISED)
+
+
+BARRIERS: dict[str, tuple[float, Callable[[np.random.Generator], Shape]]] = {
+    "jersey": (0.34, _concrete),
+    "plastic": (0.32, _plastic),
+    "boards": (0.16, _striped),
+    "crowd": (0.18, _crowd),
+}
+"""Share and maker of every sort."""

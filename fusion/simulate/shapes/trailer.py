@@ -1,4 +1,4 @@
-"""Trailers of lorries: boxes, containers on a chassis, tankers, flats with loads."""
+"""Semi-trailers: boxes, containers on a chassis, tankers, flats with loads."""
 
 from __future__ import annotations
 
@@ -6,34 +6,41 @@ import numpy as np
 
 from fusion.simulate.materials import Material
 from fusion.simulate.shapes.cabs import cargo_box, frame, open_bed, pile, ribs, tail
-from fusion.simulate.shapes.colours import BLUE, BROWN, CHROME, DARK, GREEN, GREY, RED, STEEL, WHITE, srgb, tint, truck_paint
+from fusion.simulate.shapes.colours import BROWN, CHROME, DARK, GREY, STEEL, WHITE, tint, truck_paint
+from fusion.simulate.shapes.container import CONTAINER_PAINTS, container
+from fusion.simulate.shapes.light_trailer import ATTRIBUTES, make_light_trailer, make_site_trailer
 from fusion.simulate.shapes.sculpt import Sculpt
 from fusion.simulate.shapes.shape import Shape, fitted, spread
 from fusion.simulate.shapes.wheels import add_wheels
 
 METAL, PAINT, PLASTIC, WOOD = int(Material.METAL), int(Material.PAINT), int(Material.PLASTIC), int(Material.WOOD)
-_CONTAINERS = (BLUE, RED, GREEN, srgb("7b3b22"), GREY, srgb("c9651f"), WHITE, srgb("1d3b4f"))
+_LENGTHS_M, _LENGTH_SHARES = (8.5, 12.2, 14.6, 16.2), (0.08, 0.17, 0.4, 0.35)
+"""Trailers of 28, 40, 48 and 53 feet."""
 
 
 def make_trailer(rng: np.random.Generator) -> Shape:
     """A semi-trailer or, seldom, a small one."""
-    draw = rng.random()
-    size = spread(rng, 12.8, 1.9, 8.5, 16.2), spread(rng, 2.97, 0.2, 2.5, 3.4), spread(rng, 4.1, 0.18, 3.5, 4.5)
-    body = Sculpt()
-    if draw < 0.48:
+    if rng.random() < 0.8:
+        return make_semi_trailer(rng)
+    return make_light_trailer(rng) if rng.random() < 0.6 else make_site_trailer(rng)
+
+
+def make_semi_trailer(rng: np.random.Generator) -> Shape:
+    """What a tractor draws: a box, a container, a tank or a flat of one of the lengths that are built."""
+    length = _LENGTHS_M[int(np.searchsorted(np.cumsum(_LENGTH_SHARES), rng.random()))] + spread(rng, 0.0, 0.12, -0.3, 0.3)
+    size = length, spread(rng, 2.76, 0.13, 2.5, 3.1), spread(rng, 4.08, 0.16, 3.6, 4.4)
+    body, draw = Sculpt(), rng.random()
+    if draw < 0.5:
         _box_trailer(body, size, rng)
-    elif draw < 0.72:
+    elif draw < 0.76:
         _container(body, size, rng)
-    elif draw < 0.82:
+    elif draw < 0.86:
         size = size[0], size[1], spread(rng, 3.55, 0.15, 3.2, 3.9)
         _tanker(body, size, rng)
-    elif draw < 0.94:
+    else:
         size = size[0], size[1], spread(rng, 3.5, 0.5, 2.2, 4.2)
         _flat(body, size, rng)
-    else:
-        size = spread(rng, 5.2, 1.0, 3.5, 7.5), spread(rng, 2.2, 0.2, 1.8, 2.6), spread(rng, 2.4, 0.3, 1.8, 3.0)
-        _small(body, size, rng)
-    return fitted("vehicle.trailer", [body], size, attributes=("vehicle.moving", "vehicle.parked"))
+    return fitted("vehicle.trailer", [body], size, attributes=ATTRIBUTES)
 
 
 def _running_gear(body: Sculpt, size: tuple[float, float, float], low: float, rng: np.random.Generator) -> None:
@@ -68,34 +75,14 @@ def _box_trailer(body: Sculpt, size: tuple[float, float, float], rng: np.random.
 
 def _container(body: Sculpt, size: tuple[float, float, float], rng: np.random.Generator) -> None:
     length, width, height = size
-    colour = tint(_CONTAINERS[rng.integers(len(_CONTAINERS))], rng)
+    colour = tint(CONTAINER_PAINTS[rng.integers(len(CONTAINER_PAINTS))], rng)
     rear, front = -length / 2 + 0.1, length / 2 - (0.1 if rng.random() < 0.6 else 0.35 * length)
     if rng.random() < 0.15:
         _running_gear(body, size, 1.15, rng)
         body.box((rear, -width / 2, 1.1), (length / 2, width / 2, 1.2), METAL, DARK)
         body.box((length / 2 - 0.05, -width / 2, 1.2), (length / 2, width / 2, height), METAL, DARK)
         return
-    count = int(np.clip((front - rear) / 0.42, 12, 34))
-    xs = np.linspace(rear, front, count)
-    deep = np.where(np.arange(count) % 2 == 0, 0.0, 0.045)
-    rings = np.stack(
-        [
-            np.column_stack([np.full(4, x), np.array([1, 1, -1, -1]) * (width / 2 - d), [1.2, height, height, 1.2]])
-            for x, d in zip(xs, deep, strict=True)
-        ]
-    )
-    body.loft(rings, PAINT, colour)
-    body.quads([rings[0], rings[-1]], PAINT, colour)
-    body.tubes(
-        [[rear - 0.03, y * width, 1.3] for y in (0.1, 0.25, -0.1, -0.25)],
-        [[rear - 0.03, y * width, height - 0.1] for y in (0.1, 0.25, -0.1, -0.25)],
-        0.02,
-        METAL,
-        GREY,
-        sides=3,
-    )
-    corners = [[x, s * width / 2, z] for x in (rear, front) for s in (1, -1) for z in (1.26, height - 0.06)]
-    body.boxes(corners, (0.16, 0.12, 0.12), METAL, DARK)
+    container(body, front, rear, width, 1.2, height, colour)
     body.box((-length / 2, -0.55, 0.95), (length / 2, 0.55, 1.18), METAL, DARK)
     _running_gear(body, size, 1.15, rng)
 
@@ -149,25 +136,3 @@ def _flat(body: Sculpt, size: tuple[float, float, float], rng: np.random.Generat
         )
     _running_gear(body, size, 1.1, rng)
 
-
-def _small(body: Sculpt, size: tuple[float, float, float], rng: np.random.Generator) -> None:
-    """Behind a car or a van: closed, or open with a load."""
-    length, width, height = size
-    front, rear = length / 2 - 1.1, -length / 2
-    if rng.random() < 0.6:
-        cargo_box(body, front, rear, width * 0.86, 0.5, height, tint(WHITE if rng.random() < 0.6 else truck_paint(rng), rng), rng, stripes=False)
-    else:
-        open_bed(body, front, rear, width * 0.86, 0.55, 1.0, truck_paint(rng), METAL)
-        pile(body, front - 0.1, rear + 0.1, width * 0.4, 0.63, rng)
-    body.tubes(
-        [[front, s * width * 0.35, 0.5] for s in (1, -1)] + [[length / 2 - 0.25, 0, 0]],
-        [[length / 2, 0, 0.5]] * 2 + [[length / 2 - 0.25, 0, 0.55]],
-        0.045,
-        METAL,
-        DARK,
-        sides=4,
-    )
-    axle = (front + rear) / 2
-    add_wheels(body, [axle - 0.4, axle + 0.4] if length > 4.8 else [axle], width / 2, 0.34, 0.22, GREY)
-    body.boxes([[axle, s * width * 0.46, 0.74] for s in (1, -1)], (1.7 if length > 4.8 else 0.9, width * 0.08, 0.05), METAL, DARK)
-    tail(body, rear, width * 0.86, 0.55, 0.5)

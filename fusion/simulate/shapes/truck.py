@@ -34,10 +34,11 @@ PAINT, PLASTIC, METAL, LAMP, RETRO, CLOTH = (
 )
 
 
-def make_truck(rng: np.random.Generator) -> Shape:
-    """A truck of any kind."""
-    shares = np.cumsum([share for share, _ in KINDS])
-    maker = KINDS[int(np.searchsorted(shares, rng.random() * shares[-1]))][1]
+def make_truck(rng: np.random.Generator, sort: str = "") -> Shape:
+    """A truck of any kind, or of one of the sorts in `TRUCKS`."""
+    kinds = TRUCKS[sort] if sort else KINDS
+    shares = np.cumsum([share for share, _ in kinds])
+    maker = kinds[int(np.searchsorted(shares, rng.random() * shares[-1]))][1]
     body, outside, size = maker(rng)
     return fitted("vehicle.truck", [body], size, outside=outside, attributes=("vehicle.moving", "vehicle.parked"))
 
@@ -212,7 +213,8 @@ def step_van(rng: np.random.Generator) -> Made:
     return body, mirrors(length / 2 - nose - 0.2, width / 2, 1.75), size
 
 
-KINDS: tuple[tuple[float, Callable[[np.random.Generator], Made]], ...] = (
+Kind = tuple[float, Callable[[np.random.Generator], Made]]
+KINDS: tuple[Kind, ...] = (
     (0.20, pickup),
     (0.17, panel_van),
     (0.09, step_van),
@@ -221,3 +223,12 @@ KINDS: tuple[tuple[float, Callable[[np.random.Generator], Made]], ...] = (
     (0.09, heavy_truck),
     (0.07, tractor),
 )
+
+"""Shares and makers."""
+
+TRUCKS: dict[str, tuple[Kind, ...]] = {
+    "light": KINDS[:2],
+    "box": ((1.0, box_truck),),
+    "tractor": ((1.0, tractor),),
+}
+"""Sorts: what fits into a parking bay, what stands in rows, what draws semi-trailers."""

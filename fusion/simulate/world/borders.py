@@ -1,4 +1,4 @@
-"""Lines in the land: hedges, fences, low walls, guard rails."""
+"""Lines in the land: hedges, fences with or without a cloth, low walls, guard rails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fusion.simulate.world.site import Site
 
 
 def border(site: Site, xy: np.ndarray, kind: str) -> None:
-    """Put a "hedge", "wall", "fence", "boards" or "rail" along `(N, 2)` places about 1-1.5 m apart, and take the ground below."""
+    """Put a "hedge", "wall", "fence", "cloth", "boards" or "rail" along `(N, 2)` places about 1-1.5 m apart, and take the ground below."""
     rng = site.rng
     if len(xy) < 2:
         return
@@ -32,7 +32,10 @@ def border(site: Site, xy: np.ndarray, kind: str) -> None:
     else:
         height, wood = span(rng, 0.9, 1.9), kind == "boards"
         colour = np.array([0.3, 0.22, 0.15]) * span(rng, 0.6, 1.6) if wood else np.full(3, span(rng, 0.05, 0.4))
-        site.meshes.append(wall(line + [0, 0, 0.05], height, 0.06, Material.WOOD if wood else Material.FENCE, colour))
+        if kind == "cloth":
+            colour, height = choose(rng, {(0.03, 0.1, 0.05): 0.4, (0.02, 0.02, 0.03): 0.4, (0.05, 0.1, 0.3): 0.2}), span(rng, 1.6, 2.2)
+        skin = {"boards": Material.WOOD, "cloth": Material.CLOTH}.get(kind, Material.FENCE)
+        site.meshes.append(wall(line + [0, 0, 0.05], height, 0.06, skin, colour))
         post = Material.WOOD if wood else Material.METAL
         site.meshes.append(boxes(line[::2] + [0, 0, height / 2], np.array([0.09, 0.09, height + 0.3]), post, colour))
     middles = (xy[1:] + xy[:-1]) / 2

@@ -20,8 +20,9 @@ from fusion.simulate.world.lots import make_lots
 from fusion.simulate.world.markings import markings
 from fusion.simulate.world.people import crossing_people, sidewalk_people
 from fusion.simulate.world.plan import Character, make_plan
+from fusion.simulate.world.pool import Pool
 from fusion.simulate.world.settle import settle
-from fusion.simulate.world.site import DRIVEN, Pool, Site
+from fusion.simulate.world.site import DRIVEN, Site
 from fusion.simulate.world.vehicles import drive, ego_route
 from fusion.simulate.world.warp import Warp
 from fusion.simulate.world.weather import make_weather
@@ -66,7 +67,7 @@ def build_scenery(seed: int, weather: WeatherName, duration_s: float = 20.0) -> 
     junction_gear(plan, warp, site)
     kerbsides(plan, warp, site)
     ground, z_at = ground_mesh(land, rng)
-    actors = without_conflicts(land, vehicles, people, site.actors, times, ego_poses)
+    actors = without_conflicts(land, vehicles, people, site, times, ego_poses)
     static = join([ground, *site.meshes, grass(site), markings(plan, warp, land, lots, z_at, rng)])
     drivable = np.isin(land.cover, (int(Cover.ROAD), int(Cover.LOT), int(Cover.DRIVE)))
     action = "standing" if way < 1 else {"straight": "straight on", "left": "turn left", "right": "turn right"}[turn]

@@ -26,12 +26,13 @@ def reserve(site: Site, movers: list[Mover], bit: int) -> None:
 
 def walkable(site: Site, people: list[Mover]) -> list[Mover]:
     """Those near the ego's way who would not walk through what stands there."""
-    out = []
+    blocked = set()
     for mover in people:
         poses = mover.poses[mover.times_s >= -1e-6]
         length, width = (float(side) for side in mover.shape.size_lwh[:2])
-        if site.near(poses[len(poses) // 2, :2]) < 75 and all(site.free(pose[:2], float(pose[2]), length, width, STANDS) for pose in poses[::4]):
-            out.append(mover)
+        if site.near(poses[len(poses) // 2, :2]) >= 75 or not all(site.free(pose[:2], float(pose[2]), length, width, STANDS) for pose in poses[::4]):
+            blocked.add(mover.group)
+    out = [mover for mover in people if mover.group not in blocked]
     reserve(site, out, WALKED)
     return out
 
@@ -49,16 +50,17 @@ def grounded(land: Land, mover: Mover) -> Actor:
     return actor_of(mover.shape, track, "vehicle.stopped" if mover.shape.moving == "vehicle.moving" else None)
 
 
-def without_conflicts(land: Land, vehicles: list[Mover], people: list[Mover], standing: list[Actor], times_s: np.ndarray,
+def without_conflicts(land: Land, vehicles: list[Mover], people: list[Mover], site: Site, times_s: np.ndarray,
                       ego_poses: np.ndarray) -> list[Actor]:
-    """Leave out actors until no two boxes, nor the ego's, ever overlap: first standing ones, then people, then vehicles.
+    """Leave out actors until no two boxes, nor the ego's, ever overlap, but within a group: first standing ones, then people, then vehicles.
+    Movers go with their whole group, standing ones alone.
 
     Args:
         times_s, ego_poses: `(T,)`, `(T, 3)` x, y, yaw of the ego's centre.
     """
-    movers = vehicles + people
+    movers, standing = vehicles + people, site.actors
     actors = [grounded(land, mover) for mover in movers] + standing
-    groups = [mover.group for mover in movers] + [-1 - k for k in range(len(standing))]
+    groups = [mover.group for mover in movers] + [-1 - group for group in site.groups]
     rank = np.array([2] * len(vehicles) + [1] * len(people) + [0] * len(standing))
     checked = times_s[::3]
     tracks = np.empty((len(checked), len(actors), 7))
@@ -75,5 +77,5 @@ def without_conflicts(land: Land, vehicles: list[Mover], people: list[Mover], st
             a, b = int(first[i]), int(alive[j])
             if a != b and not gone[a] and not gone[b] and groups[a] != groups[b]:
                 gone[a if (rank[a], -a) < (rank[b], -b) else b] = True
-    lost = {groups[i] for i in np.nonzero(gone)[0]}
-    return [actor for i, actor in enumerate(actors) if groups[i] not in lost]
+    lost = {groups[i] for i in np.nonzero(gone)[0] if rank[i] > 0}
+    return [actor for i, actor in enumerate(actors) if not gone[i] and groups[i] not in lost]

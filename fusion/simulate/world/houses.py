@@ -143,18 +143,19 @@ def house(width: float, depth: float, rng: np.random.Generator) -> Mesh:
     return join(parts)
 
 
-def hall(width: float, depth: float, rng: np.random.Generator) -> Mesh:
-    """A shop or warehouse: a big low box with pilasters, gates or a glass front, a sign and a canopy; front middle at the origin."""
+def hall(width: float, depth: float, rng: np.random.Generator, docks: int = 0) -> Mesh:
+    """A shop or warehouse: a big low box with pilasters, gates (`docks` of them, if any) or a glass front, a sign and a canopy; front middle at
+    the origin."""
     material, colour = _wall(rng)
-    height, trim, gates = span(rng, 5, 10), np.clip(colour * span(rng, 0.5, 1.4), 0, 0.9), maybe(rng, 0.5)
-    count = max(3, round(width / span(rng, 4, 8)))
+    height, trim, gates = span(rng, 5, 10), np.clip(colour * span(rng, 0.5, 1.4), 0, 0.9), docks > 0 or maybe(rng, 0.5)
+    count = docks or max(3, round(width / span(rng, 4, 8)))
     x = -width / 2 + width / count * np.arange(count + 1)
     parts = [box((width, depth, height + BELOW_M), material, colour, (0, depth / 2, (height - BELOW_M) / 2)),
              boxes(row(x, -0.12, (height - BELOW_M) / 2), np.array([0.5, 0.3, height + BELOW_M]), material, trim)]
     for px in (x[:-1] + x[1:]) / 2:
-        if gates and maybe(rng, 0.6):
-            parts.append(box((3.0, 0.1, 3.6), Material.METAL, rng.uniform(0.2, 0.7, 3), (px, -0.04, 1.8)))
-            parts.append(box((3.4, 0.5, 1.2), Material.RUBBER, (0.03, 0.03, 0.03), (px, -0.2, 0.3)))
+        if gates and maybe(rng, 0.95 if docks else 0.6):
+            parts.append(box((min(3.0, width / count - 0.6), 0.1, 3.6), Material.METAL, rng.uniform(0.2, 0.7, 3), (px, -0.04, 1.8)))
+            parts.append(box((min(3.4, width / count - 0.2), 0.5, 1.2), Material.RUBBER, (0.03, 0.03, 0.03), (px, -0.2, 0.3)))
         elif not gates:
             parts.append(box((width / count * 0.75, 0.1, 2.8), Material.FACADE_GLASS, _PANE, (px, -0.04, 1.6)))
     if not gates:

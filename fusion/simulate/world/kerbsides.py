@@ -10,6 +10,7 @@ from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.primitives import box, cylinder
 from fusion.simulate.world.borders import border
+from fusion.simulate.world.combination import Combination, semi, towed
 from fusion.simulate.world.draw import choose, many, maybe, span
 from fusion.simulate.world.kit import wall
 from fusion.simulate.world.open_lots import seat
@@ -20,8 +21,9 @@ from fusion.simulate.world.site import Site
 from fusion.simulate.world.warp import Warp
 from fusion.simulate.world.works import work_zone
 
-_PARKED = {"vehicle.car": 0.835, "vehicle.truck": 0.07, "vehicle.motorcycle": 0.022, "vehicle.trailer": 0.045,
-           "vehicle.bus.rigid": 0.012, "vehicle.construction": 0.015}
+_PARKED = {"vehicle.car": 0.845, "vehicle.truck": 0.07, "vehicle.motorcycle": 0.022, "vehicle.trailer": 0.014,
+           "vehicle.bus.rigid": 0.012, "vehicle.construction": 0.013, "towed": 0.006, "semi": 0.007}
+_OF_TRADE = ("industrial", "construction", "commercial")
 _AT_KERB = {"bin": 3.0, "wheelie_bin": 3.0, "hydrant": 2.0, "mailbox": 1.5, "cabinet": 1.5, "newspaper_box": 1.5,
             "sign_post": 3.0, "traffic_sign": 3.0,
             "bollard": 3.0, "parking_meter": 3.0, "planter": 1.5, "shrub": 1.5, "bike_rack": 1.0, "utility_pole": 0.7, "box_pile": 0.7,
@@ -45,14 +47,14 @@ def kerbsides(plan: Plan, warp: Warp, site: Site) -> None:
             if works:
                 for at in list(side.places(110.0, 45.0, 10.0))[:2]:
                     work_zone(side, at)
+            if maybe(rng, 0.3):
+                _barriers(side)
             if street.parking[int(sign > 0)]:
                 _parked_row(side, fill)
             _lamps(side)
             _trees(side)
             _clutter(side)
             _cycles(side)
-            if maybe(rng, 0.3):
-                _barriers(side)
         if street.median_m > 0:
             _median(Roadside(plan=plan, street=street, warp=warp, site=site, sign=1))
 
@@ -65,17 +67,29 @@ def _parked_row(side: Roadside, fill: float) -> None:
         if not maybe(rng, fill) or site.near(side.xy(at, out)) > 85:
             at += span(rng, 3, 8)
             continue
-        shape = site.pool.shape(choose(rng, _PARKED), "rests")
-        cycle = shape.category == "vehicle.motorcycle"
-        length, width = (1.2, 2.0) if cycle else (float(shape.size_lwh[0]), float(shape.size_lwh[1]))
+        whole = _parked(side)
+        cycle = whole.bodies[0].category == "vehicle.motorcycle"
+        length, width = (1.2, 2.0) if cycle else (whole.length_m, whole.width_m)
         middle = at + length / 2
-        drive = site.land.frame.read(site.land.low_kerb, side.xy(middle + length / 2 * np.array([-1.0, 0.0, 1.0]), street.edge_m(side.sign) + 0.2))
+        drive = site.land.frame.read(site.land.low_kerb, side.xy(middle + length / 2 * np.linspace(-1, 1, 5), street.edge_m(side.sign) + 0.2))
         if side.clear(middle, 8.5 + length / 2) and drive.max() < 0.3 and width < PARKING_M + 0.7:
             turn = np.pi / 2 if cycle else np.pi if maybe(rng, 0.06) else 0.0
             inwards = max(0.0, (width - PARKING_M) / 2 + 0.1)
             turn += float(rng.normal(0, 0.025))
-            site.stand(shape.category, side.xy(middle, out - inwards + float(rng.normal(0, 0.08))), side.yaw(middle) + turn, 0.08, shape)
+            site.stand_together([(whole, side.xy(middle, out - inwards + float(rng.normal(0, 0.08))), side.yaw(middle) + turn)], 0.08)
         at += length + span(rng, 0.5, 2.2)
+
+
+def _parked(side: Roadside) -> Combination:
+    """What stands at a kerb: full-size trailers where goods are handled, small ones elsewhere."""
+    rng, pool, trade = side.site.rng, side.site.pool, side.plan.character in _OF_TRADE
+    kind = choose(rng, _PARKED)
+    if kind == "semi" and trade:
+        return semi(pool, rng)
+    if kind in ("towed", "semi"):
+        return towed(pool, rng)
+    sort = "" if kind != "vehicle.trailer" else "semi" if trade and maybe(rng, 0.6) else choose(rng, {"light": 0.6, "site": 0.4})
+    return Combination(bodies=(pool.shape(kind, "rests", sort),))
 
 
 def _furniture_m(side: Roadside) -> float:
@@ -170,9 +184,7 @@ def _barriers(side: Roadside) -> None:
     rng = side.site.rng
     for start in list(side.places(90.0, 50.0, 12.0))[:2]:
         out = side.street.edge_m(side.sign) + choose(rng, {0.45: 0.6, -0.4: 0.4})
-        for at in start + choose(rng, {2.6: 0.6, 3.4: 0.4}) * np.arange(int(rng.integers(4, 13))):
-            if side.clear(float(at), 5):
-                side.site.barrier(side.xy(float(at), out), side.yaw(float(at)))
+        side.barriers(start, span(rng, 12.0, 75.0), out, 5.0)
 
 
 def _median(side: Roadside) -> None:

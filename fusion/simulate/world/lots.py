@@ -19,11 +19,11 @@ _CUT: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 _KINDS: dict[str, dict[str, float]] = {
     "downtown": {"tower": 0.84, "parking": 0.09, "plaza": 0.07},
     "residential": {"house": 0.93, "yard": 0.07},
-    "commercial": {"shop": 0.65, "parking": 0.35},
-    "industrial": {"depot": 0.7, "parking": 0.3},
-    "construction": {"works": 0.7, "tower": 0.3},
+    "commercial": {"shop": 0.55, "docks": 0.1, "parking": 0.35},
+    "industrial": {"depot": 0.42, "docks": 0.22, "trailers": 0.18, "parking": 0.18},
+    "construction": {"works": 0.64, "trailers": 0.07, "tower": 0.29},
     "park": {"yard": 1.0},
-    "lot": {"parking": 0.8, "shop": 0.2},
+    "lot": {"parking": 0.73, "trailers": 0.09, "shop": 0.18},
 }
 
 
@@ -32,7 +32,7 @@ class Lot:
     """A rectangle of land with its front on a sidewalk.
 
     Attributes:
-        kind: "tower", "house", "shop", "depot", "parking", "works", "plaza" or "yard".
+        kind: "tower", "house", "shop", "depot", "docks", "trailers", "parking", "works", "plaza" or "yard".
         front_xy: `(2,)` middle of the front, global.
         yaw: heading of the lot's x axis, along the front; its y axis points away from the street.
         width_m, depth_m: sizes along x and y.
@@ -62,8 +62,8 @@ class Lot:
     def covers(self) -> list[tuple[np.ndarray, Cover]]:
         """What the ground of the lot is covered with."""
         w, d = self.width_m / 2, self.depth_m
-        ground = {"tower": Cover.PLAZA, "house": Cover.GRASS, "shop": Cover.LOT, "depot": Cover.LOT, "parking": Cover.LOT, "works": Cover.SOIL,
-                  "plaza": Cover.PLAZA, "yard": Cover.GRASS}[self.kind]
+        ground = {"tower": Cover.PLAZA, "house": Cover.GRASS, "shop": Cover.LOT, "depot": Cover.LOT, "docks": Cover.LOT, "trailers": Cover.LOT,
+                  "parking": Cover.LOT, "works": Cover.SOIL, "plaza": Cover.PLAZA, "yard": Cover.GRASS}[self.kind]
         out = [(self.corners(-w, w, 0.0, d), ground)]
         if self.kind == "shop":
             out.append((self.corners(-w, w, 0.0, 1.6), Cover.GRASS))
@@ -106,7 +106,7 @@ def _cut(block: Block, plan: Plan, warp: Warp, ego_xy: np.ndarray, rng: np.rando
                 drive = float(rng.uniform(-0.32, 0.32) * width)
                 if kind == "house":  # beside the house
                     drive = float(np.sign(drive)) * (width / 2 - 2.2)
-                has_drive = kind in ("shop", "depot", "parking") or (kind == "house" and rng.random() < 0.75)
+                has_drive = kind in ("shop", "depot", "docks", "trailers", "parking") or (kind == "house" and rng.random() < 0.75)
                 at += width
                 xy = warp.xy(uv)
                 if np.hypot(*(ego_xy - xy).T).min() > REACH_M + 15:

@@ -1,4 +1,4 @@
-"""Open land: car parks, yards of firms, squares and parks."""
+"""Open land: car parks, squares and parks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from fusion.simulate.world.lots import Lot
 from fusion.simulate.world.plants import shrub
 from fusion.simulate.world.site import Site
 
-_PARKED = {"vehicle.car": 0.855, "vehicle.truck": 0.08, "vehicle.motorcycle": 0.01, "vehicle.trailer": 0.05, "vehicle.construction": 0.007}
-_BULKY = {"dumpster": 3.0, "box_pile": 2.0, "pallets": 2.0, "rocks": 1.0, "shrub": 1.5, "hedge": 1.0, "fence_segment": 1.0, "cabinet": 1.0,
+_PARKED = {("vehicle.car", ""): 0.9, ("vehicle.truck", "light"): 0.085, ("vehicle.motorcycle", ""): 0.011, ("vehicle.trailer", "light"): 0.004}
+"""What fits into a bay: nothing of a lorry's size."""
+
+BULKY = {"dumpster": 3.0, "box_pile": 2.0, "pallets": 2.0, "rocks": 1.0, "shrub": 1.5, "hedge": 1.0, "fence_segment": 1.0, "cabinet": 1.0,
           "big_sign": 1.0, "shopping_cart": 1.0, "bus_shelter": 0.6, "scaffold": 0.4, "tent": 0.5}
 _SQUARE = {"bench": 3.0, "planter": 3.0, "bollard": 2.0, "statue": 0.6, "advertising_column": 0.8, "parasol": 1.5, "tent": 0.5,
            "bin": 2.0, "bike_rack": 1.0,  "shrub": 1.5, "sign_post": 1.0}
@@ -30,7 +32,7 @@ def car_park(site: Site, lot: Lot) -> None:
     for x in np.arange(-w + 2, w - 1, span(rng, 6, 12)):
         site.tree(lot.xy(float(x), 0.55))
         site.tree(lot.xy(float(x), lot.depth_m - 0.5))
-    scatter(site, lot, _BULKY, 2, (2.0, front))
+    scatter(site, lot, BULKY, 2, (2.0, front))
     people(site, lot, 0.35, front)
 
 
@@ -45,7 +47,9 @@ def _rows(site: Site, lot: Lot, y0: float, y1: float, fill: float) -> None:
                 continue
             xy = lot.xy(x + float(rng.normal(0, 0.1)), y + float(rng.normal(0, 0.2)))
             nose = 0.0 if maybe(rng, 0.6) else np.pi
-            site.stand(choose(rng, _PARKED), xy, float(lot.yaw + np.pi / 2 + slant + nose + rng.normal(0, 0.03)))
+            category, sort = choose(rng, _PARKED)
+            shape = site.pool.shape(category, "rests", sort)
+            site.stand(category, xy, float(lot.yaw + np.pi / 2 + slant + nose + rng.normal(0, 0.03)), shape=shape)
         y += 11.8 if maybe(rng, 0.6) else 6.0
 
 
@@ -76,19 +80,6 @@ def seat(site: Site, xy: np.ndarray, yaw: float) -> None:
         if shape.resting == "pedestrian.sitting_lying_down":
             ahead = np.array([np.cos(yaw), np.sin(yaw)]) * 0.08 + np.array([-np.sin(yaw), np.cos(yaw)]) * span(site.rng, -0.4, 0.4)
             site.stand(shape.category, xy + ahead, yaw, None, shape)
-
-
-def yard(site: Site, lot: Lot) -> None:
-    """A firm's yard: trailers, trucks, machines, pallets behind a fence."""
-    rng = site.rng
-    for _ in many(rng, 3, 8):
-        category = choose(rng, {"vehicle.trailer": 0.4, "vehicle.truck": 0.27, "vehicle.car": 0.21, "vehicle.construction": 0.12})
-        xy = lot.xy(span(rng, -0.45, 0.45) * lot.width_m, span(rng, 5, 15))
-        turn = np.pi / 2 * choose(rng, {0: 0.2, 1: 0.4, 3: 0.4}) + float(rng.normal(0, 0.06))
-        site.stand(category, xy, lot.yaw + turn, 0.35)
-    scatter(site, lot, _BULKY, 5, (2.0, 18.0))
-    front_border(site, lot, {"fence": 0.7, "wall": 0.15, "": 0.15}, 4.0)
-    people(site, lot, 0.4, 12.0)
 
 
 def plaza(site: Site, lot: Lot) -> None:

@@ -8,12 +8,12 @@ from fusion.simulate.shapes.shape import Shape
 from fusion.simulate.world.draw import choose, maybe, span
 from fusion.simulate.world.mover import WARM_S, Mover
 from fusion.simulate.world.plan import CYCLE_S, GREEN_S, Plan, Street
+from fusion.simulate.world.pool import Pool
 from fusion.simulate.world.routes import STEP_M, Route
-from fusion.simulate.world.site import Pool
 from fusion.simulate.world.traffic import DT_S
 from fusion.simulate.world.warp import Warp
 
-_WHO = {"human.pedestrian.adult": 0.9, "human.pedestrian.child": 0.05,
+_WHO = {"human.pedestrian.adult": 0.894, "human.pedestrian.child": 0.05, "human.pedestrian.wheelchair": 0.006,
         "human.pedestrian.construction_worker": 0.035, "human.pedestrian.police_officer": 0.015}
 _DENSITY = {"downtown": 1.0, "residential": 0.45, "commercial": 0.5, "construction": 0.75, "park": 0.9, "industrial": 0.3}
 """Groups per 15 m of sidewalk."""
@@ -74,9 +74,19 @@ def sidewalk_people(plan: Plan, warp: Warp, pool: Pool, ego_xy: np.ndarray, dura
                     places = begin + way * np.linspace(0, reach, max(2, int(reach / 3)))
                     times = np.linspace(-WARM_S, -WARM_S + max(reach, 0.1) / speed, len(places))
                     mover = walk(shape, warp, street.uv(places, across), times, duration_s, 5000 + len(out))
+                    if size == 1 and not stands and shape.category == "human.pedestrian.adult" and maybe(rng, 0.04):
+                        out.append(pushed(pool.shape("human.pedestrian.stroller"), mover))
                     out.append(mover if not stands else Mover(shape=shape, times_s=mover.times_s[[0, -1]], group=mover.group,
                                                               poses=np.column_stack([mover.poses[[0, -1], :2], np.full(2, span(rng, -3.1, 3.1))])))
     return out
+
+
+def pushed(shape: Shape, walker: Mover) -> Mover:
+    """Something on wheels that a walker pushes, a hand's width ahead of the walker's box."""
+    ahead = float(shape.size_lwh[0] + walker.shape.size_lwh[0]) / 2 + 0.1
+    yaw = walker.poses[:, 2]
+    poses = walker.poses + ahead * np.column_stack([np.cos(yaw), np.sin(yaw), np.zeros(len(yaw))])
+    return Mover(shape=shape, times_s=walker.times_s, poses=poses, group=walker.group)
 
 
 def _free_way(plan: Plan, street: Street, begin: float, way: float, longest: float) -> float:

@@ -10,6 +10,9 @@ import numpy as np
 
 Character = Literal["downtown", "residential", "commercial", "construction", "park", "industrial"]
 CHARACTERS: tuple[Character, ...] = ("downtown", "residential", "commercial", "construction", "park", "industrial")
+PACE_MPS = 12.5
+"""Speed of the fastest on a free road in town."""
+
 FAR_M = 700.0
 """Streets run on to here, far beyond what is built, so that traffic does not end in view."""
 
@@ -28,6 +31,7 @@ class Street:
         median_m: width of a kerbed strip in the middle; 0 for a painted line.
         verge_m: width of grass between kerb and sidewalk.
         walk_m: width of the sidewalk.
+        pace_mps: speed of the fastest on a free road.
     """
 
     axis: int
@@ -40,6 +44,7 @@ class Street:
     median_m: float = 0.0
     verge_m: float = 0.0
     walk_m: float = 2.5
+    pace_mps: float = PACE_MPS
 
     def edge_m(self, side: int) -> float:
         """Distance of the kerb from the centre line on the low (-1) or the high (+1) side. Traffic keeps right: along +u the
@@ -171,7 +176,8 @@ def _street(axis: int, at: float, character: Character, wide: bool, rng: np.rand
     return Street(axis=axis, at=at, lo=lo, hi=hi, lanes=lanes, lane_m=float(rng.uniform(3.1, 3.6)), parking=parking,
                   median_m=float(rng.uniform(1.4, 4.0)) if wide and rng.random() < 0.55 else 0.0,
                   verge_m=float(rng.uniform(0.9, 2.2)) if rng.random() < green else 0.0,
-                  walk_m=float(rng.uniform(3.0, 5.5) if character == "downtown" else rng.uniform(1.7, 3.2)))
+                  walk_m=float(rng.uniform(3.0, 5.5) if character == "downtown" else rng.uniform(1.7, 3.2)),
+                  pace_mps=float(rng.choice([PACE_MPS, 16.0, 20.0], p=[0.45, 0.25, 0.3])) if wide else PACE_MPS)
 
 
 def _blocks(character: Character, along: list[Street], across: list[Street], rng: np.random.Generator) -> list[Block]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fusion.simulate.world.barriers import barrier_row
 from fusion.simulate.world.draw import span
 from fusion.simulate.world.plan import Plan, Street
 from fusion.simulate.world.site import Site
@@ -48,3 +49,19 @@ class Roadside:
             at += step * span(rng, 0.5, 1.5)
             if self.site.near(self.warp.xy(self.street.uv(at, 0.0))) < reach and self.clear(at, room):
                 yield at
+
+    def barriers(self, start: float, length: float, out: float, room: float, closed: bool = False) -> None:
+        """A row of barriers of one sort along the street, fences on its far side; `closed` turns its ends towards the houses."""
+        at = np.arange(start, start + length + 0.5, 0.75)
+        clear = np.array([self.clear(float(a), room) for a in at])
+        if not clear[0]:
+            return
+        at = at[:len(at) if clear.all() else int(np.argmin(clear))]
+        line = self.xy(at, out)
+        if len(line) < 2:
+            return
+        away, (dx, dy) = self.xy(at[0], out + 1.0) - line[0], line[1] - line[0]
+        if closed:
+            short = np.array([2.2, 1.5, 0.75])
+            line = np.concatenate([self.xy(at[0], out + short), line, self.xy(at[-1], out + short[::-1])])
+        barrier_row(self.site, line, 1 if dx * away[1] - dy * away[0] > 0 else -1)

@@ -11,17 +11,19 @@ from fusion.simulate.world.draw import choose, many, maybe, span
 from fusion.simulate.world.houses import hall, house, tower
 from fusion.simulate.world.land import REACH_M
 from fusion.simulate.world.lots import Lot
-from fusion.simulate.world.open_lots import car_park, park, plaza, yard
+from fusion.simulate.world.open_lots import car_park, park, plaza
 from fusion.simulate.world.plants import shrub
 from fusion.simulate.world.site import Site
+from fusion.simulate.world.trailer_yards import docks, firm_yard, trailer_yard
 from fusion.simulate.world.works import building_site
 
 
 def settle(site: Site, lots: list[Lot]) -> None:
     """Put up every lot."""
     lots = [lot for lot in lots if site.near(lot.front_xy) < REACH_M]
-    build = {"tower": _tower, "house": _house, "shop": _hall, "depot": _hall}
-    furnish = {"house": _garden, "shop": car_park, "depot": yard, "parking": car_park, "works": building_site, "plaza": plaza, "yard": park}
+    build = {"tower": _tower, "house": _house, "shop": _hall, "depot": _hall, "docks": docks}
+    furnish = {"house": _garden, "shop": car_park, "depot": firm_yard, "trailers": trailer_yard, "parking": car_park, "works": building_site,
+               "plaza": plaza, "yard": park}
     for steps in (build, furnish):
         for lot in lots:
             if lot.kind in steps:
@@ -71,7 +73,8 @@ def _garden(site: Site, lot: Lot) -> None:
     w, d = lot.width_m / 2, lot.depth_m
     if lot.drive_m is not None and maybe(rng, 0.6):
         nose = np.pi / 2 if maybe(rng, 0.4) else -np.pi / 2
-        site.stand("vehicle.car" if maybe(rng, 0.88) else "vehicle.truck", lot.xy(lot.drive_m, span(rng, 3.2, 4.6)), lot.yaw + nose)
+        shape = site.pool.shape("vehicle.car") if maybe(rng, 0.88) else site.pool.shape("vehicle.truck", sort="light")
+        site.stand(shape.category, lot.xy(lot.drive_m, span(rng, 3.2, 4.6)), lot.yaw + nose, shape=shape)
     front_border(site, lot, {"hedge": 0.29, "wall": 0.18, "fence": 0.26, "boards": 0.12, "": 0.15}, 2.0 if lot.drive_m is not None else 0.8)
     side = choose(rng, {"hedge": 0.2, "fence": 0.2, "boards": 0.2, "": 0.4})
     if side:

@@ -1,7 +1,8 @@
-"""The scene while it is put up: what already stands where, and pools of shapes so that like things share one mesh."""
+"""The scene while it is put up: what already stands where."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -10,69 +11,17 @@ import numpy as np
 from fusion.geometry.transforms import pose_from_angles
 from fusion.simulate.actor import Actor, Track
 from fusion.simulate.mesh import Mesh
-from fusion.simulate.shapes.catalogue import make_clutter, make_shape
 from fusion.simulate.shapes.shape import Shape
-from fusion.simulate.world.draw import maybe, span
+from fusion.simulate.world.combination import Combination
+from fusion.simulate.world.draw import span
 from fusion.simulate.world.land import REACH_M, Land
-from fusion.simulate.world.plants import tree
-
-_POOL = {"vehicle.car": 16, "human.pedestrian.adult": 8, "vehicle.truck": 6}
-_TREES = ("tree_round", "tree_cone", "tree_column", "tree_young", "palm")
+from fusion.simulate.world.pool import Pool
 
 STANDS, DRIVEN, WALKED = 1, 2, 4
 """Bits of what ground is taken by: something that stands there, the sweep of a vehicle, the way of a person."""
 
-
-@dataclass
-class Pool:
-    """Shapes and clutter made once and used again; how many different ones there are depends on the kind."""
-
-    rng: np.random.Generator
-    shapes: dict[tuple[str, str], list[Shape]] = field(default_factory=dict)
-    clutter: dict[str, list[Mesh]] = field(default_factory=dict)
-
-    def shape(self, category: str, state: str = "") -> Shape:
-        """One shape of a category.
-
-        Args:
-            category: nuScenes category.
-            state: "moves" for one with a rider or a gait, "rests" for one without a rider or a person who stands, "sits"; "" for any.
-        """
-        known = self.shapes.setdefault((category, state), [])
-        if len(known) >= _POOL.get(category, 4):
-            return known[int(self.rng.integers(len(known)))]
-        for _ in range(12):
-            shape = make_shape(category, self.rng)
-            if _is_in(shape, state):
-                break
-        known.append(shape)
-        return shape
-
-    def thing(self, kind: str) -> Mesh:
-        """One piece of clutter."""
-        known = self.clutter.setdefault(kind, [])
-        if len(known) < 3:
-            known.append(make_clutter(kind, self.rng))
-            return known[-1]
-        return known[int(self.rng.integers(len(known)))]
-
-    def tree(self) -> Mesh:
-        """One tree."""
-        known = self.clutter.setdefault("#tree", [])
-        if len(known) < 12:
-            known.append(tree(self.rng) if maybe(self.rng, 0.65) else make_clutter(_TREES[int(self.rng.integers(len(_TREES)))], self.rng))
-            return known[-1]
-        return known[int(self.rng.integers(len(known)))]
-
-
-def _is_in(shape: Shape, state: str) -> bool:
-    if not state:
-        return True
-    if shape.category.startswith("human"):
-        sits = shape.resting == "pedestrian.sitting_lying_down"
-        return {"moves": len(shape.meshes) > 1, "rests": len(shape.meshes) == 1 and not sits, "sits": sits}[state]
-    rider = {"moves": "cycle.with_rider"}.get(state, "cycle.without_rider")
-    return not shape.resting.startswith("cycle") or shape.resting == rider
+STAND_M = 88.0
+"""Labelled things stand so near to the ego's way."""
 
 
 @dataclass
@@ -86,6 +35,7 @@ class Site:
         taken: `(H, W)` uint8 over the land's frame, bits `STANDS`, `DRIVEN`, `WALKED`.
         meshes: standing things, in the global frame.
         actors: labelled things that stand.
+        groups: a number for each of them; things of one group may touch each other.
     """
 
     land: Land
@@ -94,6 +44,7 @@ class Site:
     taken: np.ndarray = field(init=False)
     meshes: list[Mesh] = field(default_factory=list)
     actors: list[Actor] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.taken = np.zeros(self.land.frame.shape, np.uint8)
@@ -152,25 +103,38 @@ class Site:
 
     def stand(self, category: str, xy: np.ndarray, yaw: float, clear_m: float | None = 0.2, shape: Shape | None = None, state: str = "rests") -> bool:
         """Place a labelled thing that does not move, if there is room (`clear_m` around it, None for anywhere); vehicles count as parked."""
-        if self.near(xy) > 88:
+        if self.near(xy) > STAND_M:
             return False
         shape = shape or self.pool.shape(category, state)
-        length, width, height = (float(side) for side in shape.size_lwh)
+        length, width = (float(side) for side in shape.size_lwh[:2])
         if clear_m is not None and not self.free(xy, yaw, length + 2 * clear_m, width + 2 * clear_m):
             return False
+        self._add(shape, xy, yaw, len(self.actors))
+        return True
+
+    def stand_together(self, wholes: Sequence[tuple[Combination, np.ndarray, float]], clear_m: float = 0.1) -> list[bool]:
+        """Place what stands in a row (middle, heading of each): all that have room among what stood before. They may touch one another."""
+        room = 2 * clear_m
+        fits = [self.near(xy) <= STAND_M and self.free(xy, yaw, whole.length_m + room, whole.width_m + room) for whole, xy, yaw in wholes]
+        group = len(self.actors)
+        for (whole, xy, yaw), fit in zip(wholes, fits, strict=True):
+            for shape, place, heading in whole.places(xy, yaw) if fit else ():
+                self._add(shape, place, heading, group)
+        return fits
+
+    def find(self, whole: Combination, draw: Callable[[], tuple[np.ndarray, float]], clear_m: float = 0.35, tries: int = 8) -> bool:
+        """Place something at the first of a few drawn places (middle, heading) that has room for it, so that long things find theirs, too."""
+        return any(self.stand_together([(whole, *draw())], clear_m)[0] for _ in range(tries))
+
+    def _add(self, shape: Shape, xy: np.ndarray, yaw: float, group: int) -> None:
+        length, width, height = (float(side) for side in shape.size_lwh)
         self.take(xy, yaw, length, width)
         pitch, roll = self.land.tilt(np.asarray(xy), np.asarray(yaw), max(length * 0.6, 0.3), max(width * 0.8, 0.3))
-        upright = category.startswith("human")
+        upright = shape.category.startswith("human")
         track = Track(times_s=np.zeros(1), poses=np.array([[xy[0], xy[1], float(self.land.height(np.asarray(xy))) + height / 2, yaw,
                                                             0.0 if upright else float(pitch), 0.0 if upright else float(roll)]]))
         self.actors.append(actor_of(shape, track, "vehicle.parked" if shape.moving == "vehicle.moving" else None))
-        return True
-
-    def barrier(self, xy: np.ndarray, yaw: float) -> bool:
-        """A barrier whose longer side lies along a heading."""
-        shape = self.pool.shape("movable_object.barrier")
-        turn = 0.0 if shape.size_lwh[0] > shape.size_lwh[1] else np.pi / 2
-        return self.stand("movable_object.barrier", xy, yaw + turn + float(self.rng.normal(0, 0.05)), 0.0, shape)
+        self.groups.append(group)
 
     def cone(self, xy: np.ndarray) -> bool:
         """A traffic cone."""

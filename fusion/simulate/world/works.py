@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fusion.simulate.materials import Material
+from fusion.simulate.world.barriers import barrier_row
 from fusion.simulate.world.borders import front_border
+from fusion.simulate.world.combination import Combination
 from fusion.simulate.world.draw import choose, many, maybe, span
 from fusion.simulate.world.kit import blob, boxes
 from fusion.simulate.world.lots import Lot
@@ -24,10 +26,12 @@ def building_site(site: Site, lot: Lot) -> None:
     w, d = lot.width_m / 2, lot.depth_m
     if maybe(rng, 0.6):
         _shell(site, lot, w * 1.3, d * 0.35, d * 0.62)
-    for category, low, high in (("vehicle.construction", 1, 4), ("vehicle.truck", 0, 2), ("vehicle.trailer", 0, 1)):
+    trailer = choose(rng, {"semi": 0.3, "light": 0.15, "site": 0.55})
+    for category, sort, low, high in (("vehicle.construction", "", 1, 4), ("vehicle.truck", "", 0, 2), ("vehicle.trailer", trailer, 0, 1)):
         for _ in many(rng, low, high):
             room = max(w - 4, 0.0)  # a narrow lot has its machines along the middle
-            site.stand(category, lot.xy(span(rng, -room, room), span(rng, 5, max(d * 0.6, 5.0))), site.any_yaw(), 0.4)
+            site.find(Combination(bodies=(site.pool.shape(category, sort=sort),)),
+                      lambda room=room: (lot.xy(span(rng, -room, room), span(rng, 5, max(d * 0.6, 5.0))), site.any_yaw()), 0.4)
     for _ in many(rng, 1, 4):
         r = span(rng, 1.2, 3.2)
         heap = blob((r, r * 0.9, r * 0.55), (0, 0, 0), rng, Material.SOIL, (0.24, 0.18, 0.11), 4, 9)
@@ -40,9 +44,11 @@ def building_site(site: Site, lot: Lot) -> None:
     if maybe(rng, 0.45):
         front_border(site, lot, {"fence": 0.5, "boards": 0.5}, 3.0)
         return
-    for x in np.arange(-w + 1.5, w - 1, 2.9):
-        if maybe(rng, 0.8):
-            site.barrier(lot.xy(float(x), 0.7), lot.yaw)
+    gate = span(rng, -0.6, 0.6) * w
+    for left, right in ((-w + 0.5, gate - 2.5), (gate + 2.5, w - 0.5)):
+        if right - left > 3:
+            x = np.linspace(left, right, int(right - left) + 2)
+            barrier_row(site, lot.xy(x, 0.8), 1)
 
 
 def _shell(site: Site, lot: Lot, width: float, depth: float, y: float) -> None:
@@ -67,18 +73,23 @@ def work_zone(side: Roadside, start: float) -> None:
     length, parking = span(rng, 14, 40), street.parking[int(side.sign > 0)]
     inner = street.edge_m(side.sign) - (PARKING_M if parking else -0.6) + 0.25
     outer = street.edge_m(side.sign) + 0.5
-    barriers = maybe(rng, 0.65)
-    for at in np.arange(start, start + length, 2.9 if barriers else span(rng, 1.8, 3.5)):
-        if not side.clear(float(at), 7):
-            continue
-        if barriers:
-            site.barrier(side.xy(float(at), inner), side.yaw(float(at)))
-        else:
-            site.cone(side.xy(float(at), inner))
+    if maybe(rng, 0.65):
+        side.barriers(start, length, inner, 7.0, maybe(rng, 0.3))
+    else:
+        for at in np.arange(start, start + length, span(rng, 1.8, 3.5)):
+            if side.clear(float(at), 7):
+                site.cone(side.xy(float(at), inner))
     for end in (start - 1.2, start + length + 1.0):
         for k in range(4):
             if side.clear(end, 7):
                 site.cone(side.xy(end + 0.3 * k, inner + 0.6 * k))
+    if maybe(rng, 0.5):  # a sign board, a light tower or a generator, before the works
+        ahead = -side.sign if street.axis == 0 else side.sign
+        at = start + length / 2 - ahead * (length / 2 + 4.0)
+        board = site.pool.shape("vehicle.trailer", sort="site")
+        out = inner + 0.6 + float(board.size_lwh[1]) / 2
+        if side.clear(at, 8):
+            site.stand(board.category, side.xy(at, out), side.yaw(at) + float(rng.normal(0, 0.06)), 0.1, board)
     middle = start + length / 2
     if not side.clear(middle, 12):
         return
