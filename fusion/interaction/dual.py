@@ -157,45 +157,46 @@ class DualStreamFuser(nn.Module):
         hidden = None
         if self.training and self.absent is not None and self.absent.context is not None:
             hidden = self.absent.draw_hidden(camera.ok, lidar_ok)
-        perspective, camera_bev, lidar_bev = self._exchanged(camera, camera_bev, lidar_bev, lidar_ok, where, hidden)
-        exchanged = CameraStream(perspective=perspective, bev=camera_bev, seen=camera.seen, ok=camera.ok, depth_logits=camera.depth_logits)
-        if lidar is None:
-            return Interacted(bev=self.join(camera_bev, camera.ok, camera.seen, None, None), camera=exchanged, lidar=None)
-        camera_ok, seen, reconstruction = camera.ok, camera.seen, None
-        joined_camera, joined_lidar = camera_bev, lidar_bev
-        if self.absent is not None:
-            joined_camera, joined_lidar, reconstruction = self.absent(camera_bev, camera.ok, lidar_bev, lidar_ok, seen=camera.seen, hidden=hidden)
-            camera_ok, seen, lidar_ok = self.absent.presence(camera.ok, camera.seen, lidar_ok)
-        joined = self.join(joined_camera, camera_ok, seen, joined_lidar, lidar_ok)
-        return Interacted(bev=joined, camera=exchanged, lidar=LidarStream(bev=lidar_bev, ok=lidar.ok), reconstruction=reconstruction)
-
-    def _exchanged(self, camera: CameraStream, camera_bev: Tensor, lidar_bev: Tensor, lidar_ok: Tensor, where: Meeting | None,
-                   hidden: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Images, and the camera's and the LiDAR's BEV maps, after the layers.
-
-        What is hidden on purpose takes no part, as if it were absent; its own form is handed through as it was measured.
-        """
-        perspective: Tensor | None = camera.perspective
-        camera_ok, by_lidar = camera.ok, lidar_ok[:, None, None, None]
+        shown, shown_lidar = replace(camera, bev=camera_bev), LidarStream(bev=lidar_bev, ok=lidar_ok)
         if hidden is not None:
-            camera_ok, by_lidar = camera_ok & ~hidden[0], by_lidar & ~hidden[1][:, None, None, None]
-            perspective = _chosen(~hidden[0], camera.perspective)
+            shown, shown_lidar = _without(shown, hidden[0]), LidarStream(bev=_chosen(~hidden[1], lidar_bev), ok=lidar_ok & ~hidden[1])
             where = None if where is None else where.without(*hidden)
-        here = by_lidar | ((camera.seen > 0) & camera_ok[:, None, None, None])
-        bev = torch.where(by_lidar, lidar_bev, camera_bev)
+        shown, shown_lidar = self._exchanged(shown, shown_lidar, where)
+        if lidar is None:
+            return Interacted(bev=self.join(shown.bev, shown.ok, shown.seen, None, None), camera=shown, lidar=None)
+        if self.absent is None:
+            return Interacted(bev=self.join(shown.bev, shown.ok, shown.seen, shown_lidar.bev, shown_lidar.ok), camera=shown, lidar=shown_lidar)
+        known_camera, known_lidar = shown.bev, shown_lidar.bev
+        if hidden is not None:  # what was measured is what the prediction is compared with, and nothing else
+            known_camera = torch.where(hidden[0][:, None, None, None], camera_bev, known_camera)
+            known_lidar = torch.where(hidden[1][:, None, None, None], lidar_bev, known_lidar)
+        joined_camera, joined_lidar, loss = self.absent(known_camera, camera.ok, known_lidar, lidar_ok, seen=camera.seen, hidden=hidden)
+        camera_ok, seen, joined_ok = self.absent.presence(shown.ok, shown.seen, shown_lidar.ok)
+        joined = self.join(joined_camera, camera_ok, seen, joined_lidar, joined_ok)
+        return Interacted(bev=joined, camera=shown, lidar=shown_lidar, reconstruction=loss)
+
+    def _exchanged(self, camera: CameraStream, lidar: LidarStream, where: Meeting | None) -> tuple[CameraStream, LidarStream]:
+        """Both streams, their BEV maps of the layers' width, after the layers."""
+        perspective: Tensor | None = camera.perspective
+        by_lidar = lidar.ok[:, None, None, None]
+        here = by_lidar | ((camera.seen > 0) & camera.ok[:, None, None, None])
+        bev = torch.where(by_lidar, lidar.bev, camera.bev)
         for layer in self.layers:
             perspective, bev = layer(perspective, bev, here, camera.depth_logits, where)
         assert perspective is not None
-        camera_bev, exchanged = torch.where(by_lidar, camera_bev, bev), torch.where(by_lidar, bev, 0.0)
-        if hidden is None:
-            return perspective, camera_bev, exchanged
-        perspective = torch.where(hidden[0].view(-1, 1, 1, 1, 1), camera.perspective, perspective)
-        return perspective, camera_bev, torch.where(hidden[1][:, None, None, None], lidar_bev, exchanged)
+        return (replace(camera, perspective=perspective, bev=torch.where(by_lidar, camera.bev, bev)),
+                LidarStream(bev=torch.where(by_lidar, bev, 0.0), ok=lidar.ok))
 
 
 def _entry(own: int, channels: int) -> nn.Module:
     """Brings a stream to the layers' width; without a bias, so that zeros stay zeros."""
     return nn.Identity() if own in (0, channels) else nn.Conv2d(own, channels, 1, bias=False)
+
+
+def _without(camera: CameraStream, hidden: Tensor) -> CameraStream:
+    """The stream as if `(B,)` bool samples had no camera; their depths stay, which the lift's own loss teaches."""
+    return replace(camera, perspective=_chosen(~hidden, camera.perspective), bev=_chosen(~hidden, camera.bev),
+                   seen=_chosen(~hidden, camera.seen), ok=camera.ok & ~hidden)
 
 
 def _chosen(ok: Tensor, maps: Tensor) -> Tensor:

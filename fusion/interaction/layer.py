@@ -55,8 +55,7 @@ class Meeting:
         seen, measured = ~cameras, ~lidar
         cells, rays, pixels = self.cells, self.rays, self.pixels
         if cells is not None:
-            lidar_bin = None if cells.lidar_bin is None else torch.where(measured.view(-1, 1, 1, 1), cells.lidar_bin, -1)
-            cells = replace(cells, ok=cells.ok & seen.view(-1, 1, 1, 1), lidar_bin=lidar_bin)
+            cells = cells.without(cameras, lidar)
         if rays is not None:
             rays = replace(rays, ok=rays.ok & seen[:, None, None], cells_ok=rays.cells_ok & seen[:, None, None])
         if pixels is not None:

@@ -17,6 +17,7 @@ from fusion.encoders.resnet import ResNetConfig
 from fusion.interaction.absent import AbsentConfig
 from fusion.interaction.concat import ConcatConfig
 from fusion.interaction.dual import DualStreamConfig
+from fusion.interaction.image_to_bev import ImageToBevConfig
 from fusion.interaction.join import JoinConfig
 from fusion.network import BevDuetNet, build_network
 from fusion.types import CameraStream, GroundTruth, LidarStream, SensorBatch
@@ -164,7 +165,8 @@ def test_no_layers_and_concatenation_join_what_the_encoders_give() -> None:
 
 @pytest.mark.parametrize("sensor", ["camera", "lidar"])
 def test_what_is_hidden_on_purpose_is_guessed_as_if_it_were_absent(sensor: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    net = tiny_net(fuser=dual_config(layers=1, absent=AbsentConfig(kind="predict", tokens=4, channels=8, heads=2)))
+    net = tiny_net(fuser=dual_config(layers=1, image_to_bev=ImageToBevConfig(heads=2, stride=2, cells="occupied"),
+                                     absent=AbsentConfig(kind="predict", tokens=4, channels=8, heads=2)))
     fuser, batch = net.fuser, tiny_batch()
     assert fuser.absent is not None
     guesses: list[torch.Tensor] = []
@@ -173,7 +175,8 @@ def test_what_is_hidden_on_purpose_is_guessed_as_if_it_were_absent(sensor: str, 
     absent = batch.drop(cameras=torch.ones(1, 6, dtype=torch.bool)) if sensor == "camera" else batch.drop(lidar=torch.tensor([True]))
     other = replace(batch, images=batch.images + 1.0) if sensor == "camera" else replace(batch, points=batch.points * 0.9)
     with torch.no_grad():
-        net(absent)
+        gone = net.prepare(absent)
+        lost = net.interact(net.camera_stream(gone), net.lidar_stream(gone), gone)
         hidden = (torch.tensor([sensor == "camera"]), torch.tensor([sensor == "lidar"]))
         fuser.train()  # the rest stays as it is: batch statistics would tell of what is hidden
         monkeypatch.setattr(fuser.absent, "draw_hidden", lambda camera_ok, lidar_ok: hidden)
@@ -182,4 +185,8 @@ def test_what_is_hidden_on_purpose_is_guessed_as_if_it_were_absent(sensor: str, 
     torch.testing.assert_close(guesses[2], guesses[0])
     errors = [float(answer.reconstruction) for answer in answers]
     assert all(error > 0 for error in errors) and errors[0] != errors[1]  # compared with what was measured
-    assert all(answer.camera.perspective.any() for answer in answers)
+    for answer in answers:  # whatever comes after is told no more than where it is absent
+        torch.testing.assert_close(answer.bev, lost.bev)
+        for stream, without in ((answer.camera, lost.camera), (answer.lidar, lost.lidar)):
+            for name in {f.name for f in fields(stream)} - {"depth_logits"}:
+                torch.testing.assert_close(getattr(stream, name), getattr(without, name))
