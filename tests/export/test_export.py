@@ -75,6 +75,14 @@ def run(model: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
     return list(session.run(None, {value.name: feed[value.name] for value in session.get_inputs()}))
 
 
+def open_graph(path: Path) -> Callable[[dict[str, np.ndarray]], list[np.ndarray]]:
+    """The graph by OpenVINO."""
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed (extra edge)")
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
+    names = [port.any_name for port in compiled.inputs]
+    return lambda feed: [np.array(value) for value in compiled([feed[name] for name in names]).values()]
+
+
 def answers(net: BevDuetNet, batch: SensorBatch) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     inputs = net.prepare(batch)
     named = named_inputs(inputs)
@@ -117,6 +125,19 @@ def test_the_graph_answers_as_torch(kind: str, graph: Callable[[str], Graph]) ->
         for port, got, value in zip(manifest.outputs, run(model, feed), wanted, strict=True):
             assert got.shape == value.shape == tuple(port.shape) and str(got.dtype) == port.dtype
             np.testing.assert_allclose(got, value, atol=1e-4, rtol=1e-4, err_msg=port.name)
+
+
+@pytest.mark.parametrize("kind", ["concat", "dual, concat join", "query head", "splat lift"])
+def test_what_absent_slots_hold_reaches_nothing(kind: str, graph: Callable[[str], Graph], tmp_path: Path) -> None:
+    net, path = graph(kind).net, graph(kind).path
+    engine = open_graph(path)
+    for gone in ([True, False, True], [True, True, True]):
+        feed, wanted = answers(net, tiny_batch(cameras=3).drop(cameras=torch.tensor([gone])))
+        absent = feed["images"].copy()
+        absent[:, gone] = np.nan
+        for found in (run(graph(kind).load(), {**feed, "images": absent}), engine({**feed, "images": absent})):
+            for got, value in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(got, value, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["concat", "query head"])
