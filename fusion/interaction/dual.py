@@ -1,13 +1,14 @@
 """Dual-stream interaction (DeepInteraction, arXiv 2208.11112; ++, arXiv 2408.05075): both representations to the end, exchanged, then joined.
 
 The image stream is the camera's perspective features. The BEV stream is the LiDAR's map where the LiDAR is present; where it is not, the
-camera's lifted map stands in for it, so that the same layers serve every sensor state. The join after the last layer takes the camera's
-lifted map and the LiDAR's, whichever are there. The first layer's attention of images to themselves comes before the lift, which so takes
-part in it.
+camera's lifted map stands in for it, so that the same layers serve every sensor state, and networks without a LiDAR. The join after the
+last layer takes the camera's lifted map and the LiDAR's, whichever are there. The first layer's attention of images to themselves comes
+before the lift, which so takes part in it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -29,7 +30,6 @@ PARTS = ("image_self", "bev_self", "image_to_bev", "polar", "bev_to_image")
 """Parts of a layer, by their names in `DualStreamConfig`."""
 
 _READS_CAMERA = {"image_self", "image_to_bev", "polar", "bev_to_image"}
-_CROSS = {"image_to_bev", "polar", "bev_to_image"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class DualStreamConfig:
         channels: of both streams within the layers and of the joined map.
         layers: interaction layers; 0 joins what the encoders give.
         image_self, bev_self: attention of a stream to itself.
-        image_to_bev, polar: what cells take from images.
+        image_to_bev, polar: what cells take from images; without a LiDAR, these are the cells of the lifted map.
         bev_to_image: what images take from cells; needs a lift that predicts depth.
         join: how the BEV maps become one.
         absent: what stands in for an absent modality in the join; None leaves it out.
-        scale: first value of the learned scale of each cross branch.
+        scale: first value of the learned scale of each cross branch; not 0, as the branches' own output starts there.
     """
 
     kind: Literal["dual_stream"] = "dual_stream"
@@ -62,6 +62,8 @@ class DualStreamConfig:
     def __post_init__(self) -> None:
         if self.layers < 0:
             raise ValueError(f"layers: expected 0 or more, got {self.layers}")
+        if not math.isfinite(self.scale) or self.scale == 0:
+            raise ValueError(f"scale: expected a finite number other than 0, from which no cross branch could ever learn, got {self.scale}")
         parts = {name: getattr(self, name) for name in PARTS if getattr(self, name) is not None}
         if self.layers and not parts:
             raise ValueError(f"layers: {self.layers} without any of {list(PARTS)} would do nothing; expected 0, or a part")
@@ -87,10 +89,12 @@ class DualStreamConfig:
         for name in asked:
             if name in _READS_CAMERA and not camera:
                 raise ValueError(f"fuser.{name}: reads the cameras, but camera is null; expected null here too, or a camera encoder")
-            if name in _CROSS and not lidar:
-                raise ValueError(f"fuser.{name}: an exchange between camera and LiDAR, but lidar is null; expected null here too, or a LiDAR encoder")
-        if self.absent is not None and self.absent.kind == "predict" and not (camera and lidar):
-            raise ValueError("fuser.absent: predicting one modality from the other needs both encoders, but one is null; expected kind zero or null")
+        if self.absent is not None and self.absent.kind == "predict":
+            if not (camera and lidar):
+                raise ValueError("fuser.absent: predicting one modality from the other needs both encoders, but one is null;"
+                                 " expected kind zero or null")
+            if any(cells % self.absent.tokens for cells in grid.shape):
+                raise ValueError(f"fuser.absent.tokens: expected a divisor of the BEV map's {grid.shape} cells, got {self.absent.tokens}")
         if "bev_to_image" in asked and not depth:
             raise ValueError("fuser.bev_to_image: needs the depth of pixels where the LiDAR gives none, but the lift predicts no depth;"
                              " expected lift.depth with kind pull, or kind splat, or null here")

@@ -53,6 +53,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "query head, cameras alone": {"head": QUERY, "lidar": None, "fuser": ConcatConfig(channels=8)},
     "splat lift": {"lift": SplatConfig(channels=8, depth_range_m=(1, 11)), "fuser": ConcatConfig(channels=8)},
     "LiDAR alone": {"camera": None, "fuser": ConcatConfig(channels=8)},
+    "dual, cameras alone": {"lidar": None, "fuser": dual_config(layers=1)},
     "cameras alone": {"lidar": None, "fuser": ConcatConfig(channels=8)},
 }
 

@@ -14,6 +14,7 @@ from fusion.bev.lift_splat import SplatConfig
 from fusion.encoders.camera import CameraConfig
 from fusion.encoders.pillars import PillarConfig
 from fusion.encoders.resnet import ResNetConfig
+from fusion.inputs import prepare_inputs
 from fusion.interaction.absent import AbsentConfig
 from fusion.interaction.concat import ConcatConfig
 from fusion.interaction.dual import DualStreamConfig
@@ -115,6 +116,32 @@ def test_networks_of_one_sensor(part: str, fuser: DualStreamConfig) -> None:
     assert len(net.detect(batch)[0]) > 0
     other = batch.drop(lidar=torch.tensor([True])) if part == "camera" else batch.drop(cameras=torch.ones(1, 6, dtype=torch.bool))
     assert len(net.detect(other)[0]) == 0
+
+
+def test_cameras_alone_exchange_with_their_own_map() -> None:
+    """Every part, polar rays included, in a network without a LiDAR: what the state without LiDAR is to a network with one."""
+    net, batch = tiny_net(lidar=None), tiny_batch()
+    assert len(net.detect(batch)[0]) > 0
+    assert_same(net(batch), net(replace(batch, points=batch.points * 0.5)), atol=0)  # no LiDAR: no depth of its points, no cells that hold them
+    both = tiny_net()
+    both.load_state_dict({**both.state_dict(), **{k: v for k, v in net.state_dict().items() if k.startswith(("camera.", "lift.", "fuser."))}})
+    gone = batch.drop(lidar=torch.tensor([True]))
+    streams = [one.interact(one.camera_stream(given), one.lidar_stream(given), given).camera for one in (net, both) for given in (one.prepare(gone),)]
+    torch.testing.assert_close(streams[0].bev, streams[1].bev)
+    torch.testing.assert_close(streams[0].perspective, streams[1].perspective)
+    net.train()
+    sum(net.loss(tiny_batch(batch=2), [GroundTruth.example()] * 2).values(), torch.zeros(())).backward()
+    without = [name for name, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+    assert without == ["fuser.join.logits"]  # one map alone is not weighed
+
+
+@pytest.mark.parametrize("lift", ["pull", "splat"])
+def test_a_lidar_that_is_marked_absent_teaches_no_depth(lift: str) -> None:
+    config = tiny_config(lift=SplatConfig(channels=8, depth_range_m=(1, 11))) if lift == "splat" else tiny_config()
+    batch = tiny_batch(batch=2)
+    where = prepare_inputs(config, replace(batch, lidar_ok=torch.tensor([True, False])), training=True).where
+    assert where is not None and where.depth_bin is not None
+    assert (where.depth_bin[0] >= 0).any() and not (where.depth_bin[1] >= 0).any()
 
 
 @pytest.mark.parametrize("kind", ["concat", "cnw", "ssma"])
