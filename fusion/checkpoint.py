@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,7 @@ def load_checkpoint(path: Path, config: ModelConfig | None = None) -> tuple[BevD
     network = build_network(config.network)
     differences = layout_differences(network.state_dict(), state)
     if differences:
-        shown = "".join(f"\n  {line}" for line in differences[:LISTED])
-        more = f"\n  and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
-        raise UserError(f"{path}: weights do not fit {named}, {len(differences)} tensors differ; use the .yaml saved with them"
-                        f"{shown}{more}")
+        raise UserError(f"{path}: weights do not fit {named}, {len(differences)} tensors differ; use the .yaml saved with them{listed(differences)}")
     network.load_state_dict(state)
     return network.eval(), config
 
@@ -78,6 +75,12 @@ def layout_differences(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]
         elif expected != got:
             lines.append(f"{key}: expected {expected}, got {got}")
     return lines
+
+
+def listed(differences: Sequence[str]) -> str:
+    """Differences as lines that end an error; more than `LISTED` are only counted."""
+    more = f"\n  and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
+    return "".join(f"\n  {line}" for line in differences[:LISTED]) + more
 
 
 def shipped_models() -> list[str]:

@@ -82,6 +82,7 @@ def prepare_inputs(config: NetworkConfig, batch: SensorBatch, *, training: bool 
     where: PullGrid | SplatGrid | None = None
     meeting: Meeting | None = None
     view: ViewGeometry | None = None
+    points_ok = batch.points_ok & batch.lidar_ok[:, None]
     if config.camera is not None:
         image_hw = (batch.images.shape[-2], batch.images.shape[-1])
         feature_hw, grid = config.camera.feature_hw(image_hw), config.bev_grid
@@ -93,18 +94,19 @@ def prepare_inputs(config: NetworkConfig, batch: SensorBatch, *, training: bool 
                     )
                     if lift.depth is not None and training:
                         where = replace(where, depth_bin=lidar_depth_bin(
-                            lift.depth, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, batch.points, batch.points_ok
+                            lift.depth, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, batch.points, points_ok
                         ))
                 case SplatConfig() as lift:
                     where = splat_grid(
-                        batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, batch.points_ok
+                        batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, points_ok
                     )
             if isinstance(config.fuser, DualStreamConfig) and config.fuser.layers:
-                meeting = meeting_of(config.fuser.layer, batch, grid, feature_hw, _bin_edges_m(config, batch))
+                # A network without a LiDAR answers by cameras alone, whatever the batch holds.
+                known = batch if config.lidar is not None else replace(batch, lidar_ok=torch.zeros_like(batch.lidar_ok))
+                meeting = meeting_of(config.fuser.layer, known, grid, feature_hw, _bin_edges_m(config, batch))
             if isinstance(config.head, QueryHeadConfig):
                 view = view_geometry(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw)
     cloud: PillarInput | VoxelInput | None = None
-    points_ok = batch.points_ok & batch.lidar_ok[:, None]
     match config.lidar:
         case PillarConfig() as lidar:
             cloud = prepare_pillars(lidar, config.grid, batch.points, points_ok)

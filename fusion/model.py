@@ -32,6 +32,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.num_sweeps <= 10:
             raise ValueError(f"num_sweeps: expected 0 to 10, got {self.num_sweeps}")
+        camera, size_hw = self.network.camera, self.input.image_size_hw
+        if camera is not None and any(size % camera.stride for size in size_hw):  # a feature pixel would not be `stride` pixels of the image
+            raise ValueError(f"input.image_size_hw: expected multiples of network.camera.stride {camera.stride}, got {size_hw}")
 
 
 def config_dirs() -> list[Path]:

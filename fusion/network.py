@@ -107,7 +107,10 @@ class BevDuetNet(nn.Module):
         joined = self.trunk(interacted.bev)
         output: Output
         if isinstance(self.head, QueryHead):
-            output = self.head(joined, interacted.camera, interacted.lidar, inputs.view, self._looked_at(interacted))
+            camera, view = interacted.camera, inputs.view
+            if camera is not None and view is not None:
+                view = view.only(camera.ok)  # the interaction may have hidden some
+            output = self.head(joined, camera, interacted.lidar, view, self._looked_at(interacted))
         else:
             output = self.head(joined)
         return output if interacted.camera is None else replace(output, depth_logits=interacted.camera.depth_logits)

@@ -68,7 +68,8 @@ class NetworkConfig:
             self.fuser.check(camera=self.camera is not None, lidar=self.lidar is not None, depth=depth, decoder_reads_images=query,
                              grid=self.bev_grid)
             if self.fuser.layers == 0 and query:
-                raise ValueError("fuser.layers: a query decoder looks at both streams after their exchange; expected at least 1, got 0")
+                raise ValueError("fuser.layers: a query decoder behind dual_stream looks at what its layers exchange; expected at least 1, got 0,"
+                                 " or kind concat, whose streams stay as their encoders made them")
 
     @property
     def bev_grid(self) -> BevGrid:

@@ -45,7 +45,7 @@ class PullGrid:
     """Where each cell looks, in feature maps laid side by side `(B, C, h, N * w)`.
 
     Attributes:
-        coords: `(B, V, Z * X, Y, 2)` float32 normalised (align_corners=True) sample positions.
+        coords: `(B, V, Z * X, Y, 2)` float32 normalised (align_corners=True) sample positions; beyond the maps where the view does not exist.
         weight: `(B, V, Z, X, Y)` float32, 1 / number of views used, 0 where the view does not exist.
         seen: `(B, 1, X, Y)` float32 in {0, 1}.
         depth_at: `(B, V, Z, X, Y)` float32, where the cell's depth is among the depth bins (`DepthBins.position`), or None.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+NOWHERE = np.float32(-3)
+"""A position so far beyond the maps that a sample there is zero and reads no pixel: a weight of 0 alone would not keep a pixel's NaN out."""
+
 
 @numba.njit(cache=True, nogil=True)
 def project_cells(
@@ -32,14 +35,14 @@ def project_cells(
         min_depth_m: nothing nearer is seen.
 
     Returns:
-        coords `(B, V, Z * X, Y, 2)` float32 in [-1, 1] of the maps side by side (align_corners=True), -1 where there is no such view;
+        coords `(B, V, Z * X, Y, 2)` float32 in [-1, 1] of the maps side by side (align_corners=True), `NOWHERE` where there is no such view;
         weight `(B, V, Z, X, Y)` float32, 1 / number of views, 0 where there is none; seen `(B, 1, X, Y)` float32;
         depth `(B, V, Z, X, Y)` float32 metres, 1 where there is no view; camera `(B, V, Z, X, Y)` int64, 0 where there is none.
     """
     one, two, half, zero = np.float32(1), np.float32(2), np.float32(0.5), np.float32(0)
     batch, cameras = camera_ok.shape
     size_x, size_y, size_z = len(xs_m), len(ys_m), len(heights_m)
-    coords = np.full((batch, views, size_z * size_x, size_y, 2), -one, np.float32)
+    coords = np.full((batch, views, size_z * size_x, size_y, 2), NOWHERE, np.float32)
     weight = np.zeros((batch, views, size_z, size_x, size_y), np.float32)
     seen = np.zeros((batch, 1, size_x, size_y), np.float32)
     depth = np.ones((batch, views, size_z, size_x, size_y), np.float32)

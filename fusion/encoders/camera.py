@@ -52,7 +52,7 @@ class CameraEncoder(nn.Module):
         batch, cameras = camera_ok.shape
         flat, ok = images.flatten(0, 1), camera_ok.flatten()
         if torch.compiler.is_exporting():  # a deployed graph has one shape: absent images run through and are masked
-            features = self.encode(flat) * ok.to(flat.dtype)[:, None, None, None]
+            features = torch.where(ok[:, None, None, None], self.encode(flat), 0.0)  # selected, not multiplied: 0 * NaN is NaN
             return features.view(batch, cameras, *features.shape[1:])
         present = torch.nonzero(ok).squeeze(1)
         height, width = self.config.feature_hw((images.shape[-2], images.shape[-1]))

@@ -60,5 +60,5 @@ class ConcatFuser(nn.Module):
 
     @staticmethod
     def _with_planes(bev: Tensor, ok: Tensor) -> list[Tensor]:
-        here = ok.to(bev.dtype)[:, None, None, None]
-        return [bev * here, here.expand(-1, 1, *bev.shape[-2:])]
+        here = ok[:, None, None, None]
+        return [torch.where(here, bev, 0.0), here.to(bev.dtype).expand(-1, 1, *bev.shape[-2:])]  # selected, not multiplied: 0 * NaN is NaN

@@ -1,13 +1,14 @@
 """Dual-stream interaction (DeepInteraction, arXiv 2208.11112; ++, arXiv 2408.05075): both representations to the end, exchanged, then joined.
 
 The image stream is the camera's perspective features. The BEV stream is the LiDAR's map where the LiDAR is present; where it is not, the
-camera's lifted map stands in for it, so that the same layers serve every sensor state. The join after the last layer takes the camera's
-lifted map and the LiDAR's, whichever are there. The first layer's attention of images to themselves comes before the lift, which so takes
-part in it.
+camera's lifted map stands in for it, so that the same layers serve every sensor state, and networks without a LiDAR. The join after the
+last layer takes the camera's lifted map and the LiDAR's, whichever are there. The first layer's attention of images to themselves comes
+before the lift, which so takes part in it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -29,7 +30,6 @@ PARTS = ("image_self", "bev_self", "image_to_bev", "polar", "bev_to_image")
 """Parts of a layer, by their names in `DualStreamConfig`."""
 
 _READS_CAMERA = {"image_self", "image_to_bev", "polar", "bev_to_image"}
-_CROSS = {"image_to_bev", "polar", "bev_to_image"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class DualStreamConfig:
         channels: of both streams within the layers and of the joined map.
         layers: interaction layers; 0 joins what the encoders give.
         image_self, bev_self: attention of a stream to itself.
-        image_to_bev, polar: what cells take from images.
+        image_to_bev, polar: what cells take from images; without a LiDAR, these are the cells of the lifted map.
         bev_to_image: what images take from cells; needs a lift that predicts depth.
         join: how the BEV maps become one.
         absent: what stands in for an absent modality in the join; None leaves it out.
-        scale: first value of the learned scale of each cross branch.
+        scale: first value of the learned scale of each cross branch; not 0, as the branches' own output starts there.
     """
 
     kind: Literal["dual_stream"] = "dual_stream"
@@ -62,6 +62,8 @@ class DualStreamConfig:
     def __post_init__(self) -> None:
         if self.layers < 0:
             raise ValueError(f"layers: expected 0 or more, got {self.layers}")
+        if not math.isfinite(self.scale) or self.scale == 0:
+            raise ValueError(f"scale: expected a finite number other than 0, from which no cross branch could ever learn, got {self.scale}")
         parts = {name: getattr(self, name) for name in PARTS if getattr(self, name) is not None}
         if self.layers and not parts:
             raise ValueError(f"layers: {self.layers} without any of {list(PARTS)} would do nothing; expected 0, or a part")
@@ -87,10 +89,12 @@ class DualStreamConfig:
         for name in asked:
             if name in _READS_CAMERA and not camera:
                 raise ValueError(f"fuser.{name}: reads the cameras, but camera is null; expected null here too, or a camera encoder")
-            if name in _CROSS and not lidar:
-                raise ValueError(f"fuser.{name}: an exchange between camera and LiDAR, but lidar is null; expected null here too, or a LiDAR encoder")
-        if self.absent is not None and self.absent.kind == "predict" and not (camera and lidar):
-            raise ValueError("fuser.absent: predicting one modality from the other needs both encoders, but one is null; expected kind zero or null")
+        if self.absent is not None and self.absent.kind == "predict":
+            if not (camera and lidar):
+                raise ValueError("fuser.absent: predicting one modality from the other needs both encoders, but one is null;"
+                                 " expected kind zero or null")
+            if any(cells % self.absent.tokens for cells in grid.shape):
+                raise ValueError(f"fuser.absent.tokens: expected a divisor of the BEV map's {grid.shape} cells, got {self.absent.tokens}")
         if "bev_to_image" in asked and not depth:
             raise ValueError("fuser.bev_to_image: needs the depth of pixels where the LiDAR gives none, but the lift predicts no depth;"
                              " expected lift.depth with kind pull, or kind splat, or null here")
@@ -157,45 +161,46 @@ class DualStreamFuser(nn.Module):
         hidden = None
         if self.training and self.absent is not None and self.absent.context is not None:
             hidden = self.absent.draw_hidden(camera.ok, lidar_ok)
-        perspective, camera_bev, lidar_bev = self._exchanged(camera, camera_bev, lidar_bev, lidar_ok, where, hidden)
-        exchanged = CameraStream(perspective=perspective, bev=camera_bev, seen=camera.seen, ok=camera.ok, depth_logits=camera.depth_logits)
-        if lidar is None:
-            return Interacted(bev=self.join(camera_bev, camera.ok, camera.seen, None, None), camera=exchanged, lidar=None)
-        camera_ok, seen, reconstruction = camera.ok, camera.seen, None
-        joined_camera, joined_lidar = camera_bev, lidar_bev
-        if self.absent is not None:
-            joined_camera, joined_lidar, reconstruction = self.absent(camera_bev, camera.ok, lidar_bev, lidar_ok, seen=camera.seen, hidden=hidden)
-            camera_ok, seen, lidar_ok = self.absent.presence(camera.ok, camera.seen, lidar_ok)
-        joined = self.join(joined_camera, camera_ok, seen, joined_lidar, lidar_ok)
-        return Interacted(bev=joined, camera=exchanged, lidar=LidarStream(bev=lidar_bev, ok=lidar.ok), reconstruction=reconstruction)
-
-    def _exchanged(self, camera: CameraStream, camera_bev: Tensor, lidar_bev: Tensor, lidar_ok: Tensor, where: Meeting | None,
-                   hidden: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Images, and the camera's and the LiDAR's BEV maps, after the layers.
-
-        What is hidden on purpose takes no part, as if it were absent; its own form is handed through as it was measured.
-        """
-        perspective: Tensor | None = camera.perspective
-        camera_ok, by_lidar = camera.ok, lidar_ok[:, None, None, None]
+        shown, shown_lidar = replace(camera, bev=camera_bev), LidarStream(bev=lidar_bev, ok=lidar_ok)
         if hidden is not None:
-            camera_ok, by_lidar = camera_ok & ~hidden[0], by_lidar & ~hidden[1][:, None, None, None]
-            perspective = _chosen(~hidden[0], camera.perspective)
+            shown, shown_lidar = _without(shown, hidden[0]), LidarStream(bev=_chosen(~hidden[1], lidar_bev), ok=lidar_ok & ~hidden[1])
             where = None if where is None else where.without(*hidden)
-        here = by_lidar | ((camera.seen > 0) & camera_ok[:, None, None, None])
-        bev = torch.where(by_lidar, lidar_bev, camera_bev)
+        shown, shown_lidar = self._exchanged(shown, shown_lidar, where)
+        if lidar is None:
+            return Interacted(bev=self.join(shown.bev, shown.ok, shown.seen, None, None), camera=shown, lidar=None)
+        if self.absent is None:
+            return Interacted(bev=self.join(shown.bev, shown.ok, shown.seen, shown_lidar.bev, shown_lidar.ok), camera=shown, lidar=shown_lidar)
+        known_camera, known_lidar = shown.bev, shown_lidar.bev
+        if hidden is not None:  # what was measured is what the prediction is compared with, and nothing else
+            known_camera = torch.where(hidden[0][:, None, None, None], camera_bev, known_camera)
+            known_lidar = torch.where(hidden[1][:, None, None, None], lidar_bev, known_lidar)
+        joined_camera, joined_lidar, loss = self.absent(known_camera, camera.ok, known_lidar, lidar_ok, seen=camera.seen, hidden=hidden)
+        camera_ok, seen, joined_ok = self.absent.presence(shown.ok, shown.seen, shown_lidar.ok)
+        joined = self.join(joined_camera, camera_ok, seen, joined_lidar, joined_ok)
+        return Interacted(bev=joined, camera=shown, lidar=shown_lidar, reconstruction=loss)
+
+    def _exchanged(self, camera: CameraStream, lidar: LidarStream, where: Meeting | None) -> tuple[CameraStream, LidarStream]:
+        """Both streams, their BEV maps of the layers' width, after the layers."""
+        perspective: Tensor | None = camera.perspective
+        by_lidar = lidar.ok[:, None, None, None]
+        here = by_lidar | ((camera.seen > 0) & camera.ok[:, None, None, None])
+        bev = torch.where(by_lidar, lidar.bev, camera.bev)
         for layer in self.layers:
             perspective, bev = layer(perspective, bev, here, camera.depth_logits, where)
         assert perspective is not None
-        camera_bev, exchanged = torch.where(by_lidar, camera_bev, bev), torch.where(by_lidar, bev, 0.0)
-        if hidden is None:
-            return perspective, camera_bev, exchanged
-        perspective = torch.where(hidden[0].view(-1, 1, 1, 1, 1), camera.perspective, perspective)
-        return perspective, camera_bev, torch.where(hidden[1][:, None, None, None], lidar_bev, exchanged)
+        return (replace(camera, perspective=perspective, bev=torch.where(by_lidar, camera.bev, bev)),
+                LidarStream(bev=torch.where(by_lidar, bev, 0.0), ok=lidar.ok))
 
 
 def _entry(own: int, channels: int) -> nn.Module:
     """Brings a stream to the layers' width; without a bias, so that zeros stay zeros."""
     return nn.Identity() if own in (0, channels) else nn.Conv2d(own, channels, 1, bias=False)
+
+
+def _without(camera: CameraStream, hidden: Tensor) -> CameraStream:
+    """The stream as if `(B,)` bool samples had no camera; their depths stay, which the lift's own loss teaches."""
+    return replace(camera, perspective=_chosen(~hidden, camera.perspective), bev=_chosen(~hidden, camera.bev),
+                   seen=_chosen(~hidden, camera.seen), ok=camera.ok & ~hidden)
 
 
 def _chosen(ok: Tensor, maps: Tensor) -> Tensor:

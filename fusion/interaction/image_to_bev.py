@@ -61,7 +61,8 @@ class CellViews:
 
     Attributes:
         coords: `(B, V, Z, P, 2)` float32 positions in feature maps side by side.
-        ok: `(B, V, Z, P)` bool: the camera is present and sees the point, and the cell attends.
+        ok: `(B, V, Z, P)` bool: the camera is present and sees the point.
+        occupied: `(B, P)` bool: the cell attends, as it holds a LiDAR point or the LiDAR is absent; None: every cell attends.
         depth_at: `(B, V, Z, P)` float32, where the point's depth is among the lift's depth bins: bin k spans [k, k + 1); or None.
         lidar_bin: `(B, N, h, w)` int64, the bin of the depth that the LiDAR knows in a pixel, -1 where it knows none or one beyond the
             bins; or None.
@@ -69,12 +70,25 @@ class CellViews:
 
     coords: Tensor
     ok: Tensor
+    occupied: Tensor | None = None
     depth_at: Tensor | None = None
     lidar_bin: Tensor | None = None
+
+    @property
+    def attends(self) -> Tensor:
+        """`(B, V, Z, P)` bool: the cell looks there."""
+        return self.ok if self.occupied is None else self.ok & self.occupied[:, None, None]
+
+    def without(self, cameras: Tensor, lidar: Tensor) -> CellViews:
+        """As if `(B,)` bool samples had no camera, and no LiDAR: nothing is left of where its points were."""
+        lidar_bin = None if self.lidar_bin is None else torch.where(lidar.view(-1, 1, 1, 1), -1, self.lidar_bin)
+        return replace(self, ok=self.ok & ~cameras.view(-1, 1, 1, 1), lidar_bin=lidar_bin,
+                       occupied=None if self.occupied is None else self.occupied | lidar[:, None])
 
     def part(self, block: slice) -> CellViews:
         """Of these cells alone."""
         return replace(self, coords=self.coords[:, :, :, block], ok=self.ok[..., block],
+                       occupied=None if self.occupied is None else self.occupied[:, block],
                        depth_at=None if self.depth_at is None else self.depth_at[..., block])
 
 
@@ -93,16 +107,16 @@ def cell_views(rig: Rig, batch: SensorBatch, grid: BevGrid, config: ImageToBevCo
     coords = tiled(camera, (u + 0.5) * (w / width) - 0.5, (v + 0.5) * (h / height) - 0.5, rig.cameras, (h, w))
     levels = (len(config.heights_m), -1)
     coords, ok = torch.unflatten(torch.where(found[..., None], coords, 0.0), 2, levels), torch.unflatten(found, 2, levels)
-    if config.cells == "occupied":
-        ok = ok & occupied_cells(batch, coarse)[:, None, None]
+    occupied = occupied_cells(batch, coarse) if config.cells == "occupied" else None
     if bin_edges_m is None:
-        return CellViews(coords=coords, ok=ok)
+        return CellViews(coords=coords, ok=ok, occupied=occupied)
     depth_at = torch.unflatten(bin_position(depth_m, bin_edges_m).gather(1, camera), 2, levels)
     lidar, known = completed_depth_m(rig.lidar_depth_m, config.completion_levels)
     at = bin_position(lidar.flatten(2), bin_edges_m).view_as(lidar)
     low, high = bin_edges_m[..., 0, None, None], bin_edges_m[..., -1, None, None]
     inside = known & (lidar >= low) & (lidar < high)
-    return CellViews(coords=coords, ok=ok, depth_at=torch.where(ok, depth_at, 0.0), lidar_bin=torch.where(inside, at.floor().long(), -1))
+    return CellViews(coords=coords, ok=ok, occupied=occupied, depth_at=torch.where(ok, depth_at, 0.0),
+                     lidar_bin=torch.where(inside, at.floor().long(), -1))
 
 
 class ImageToBev(nn.Module):
@@ -124,7 +138,7 @@ class ImageToBev(nn.Module):
         self.out = silent(nn.Linear(channels, channels, bias=False))
 
     def forward(self, bev: Tensor, perspective: Tensor, where: CellViews, depth_logits: Tensor | None = None) -> Tensor:
-        """What to add to the cells: zero where no camera looks.
+        """What to add to the cells: zero in coarse cells that no camera sees, between which and their neighbours it is interpolated.
 
         Args:
             bev: `(B, C, X, Y)` cells.
@@ -155,7 +169,7 @@ class ImageToBev(nn.Module):
         views, heights = where.ok.shape[1:3]
         looks = [self._look(keys, share, where, view, query) for view in range(views)]  # first what to look at, then what is there
         nothing = self.nothing[:, None, None].to(looks[0]).expand(len(query), -1, 1, query.shape[-1])
-        ok = torch.cat([where.ok.flatten(1, 2), torch.ones_like(where.ok[:, 0, :1])], dim=1)[:, None]
+        ok = torch.cat([where.attends.flatten(1, 2), torch.ones_like(where.ok[:, 0, :1])], dim=1)[:, None]
         weight = masked_softmax(torch.cat([*looks, nothing], dim=2), ok, dim=2)[:, :, :-1].to(values.dtype)
         weight = torch.unflatten(weight, 2, (views, heights))
         total = torch.zeros_like(query[:, :, :, 0])

@@ -6,6 +6,7 @@ Images look first, and cells then look into what came of that: so one layer alre
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from fusion.interaction.geometry import rig_of
 from fusion.interaction.image_to_bev import CellViews, ImageToBev, ImageToBevConfig, cell_views
 from fusion.interaction.polar import PolarAttention, PolarConfig, PolarRays, polar_rays
 from fusion.types import SensorBatch
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,7 @@ class Meeting:
         seen, measured = ~cameras, ~lidar
         cells, rays, pixels = self.cells, self.rays, self.pixels
         if cells is not None:
-            lidar_bin = None if cells.lidar_bin is None else torch.where(measured.view(-1, 1, 1, 1), cells.lidar_bin, -1)
-            cells = replace(cells, ok=cells.ok & seen.view(-1, 1, 1, 1), lidar_bin=lidar_bin)
+            cells = cells.without(cameras, lidar)
         if rays is not None:
             rays = replace(rays, ok=rays.ok & seen[:, None, None], cells_ok=rays.cells_ok & seen[:, None, None])
         if pixels is not None:
@@ -112,22 +114,38 @@ class InteractionLayer(nn.Module):
             perspective: `(B, N, C, h, w)`; None in a network without cameras.
             bev: `(B, C, X, Y)`.
             bev_here: `(B, 1, X, Y)` bool: cells of which the BEV stream can know; exactly zero elsewhere, as absent images are.
-            depth_logits: `(B, N, bins, h, w)` or None.
+            depth_logits: `(B, N, bins, h, w)`; None of a lift without depth, which `bev_to_image` needs.
+            where: what every part needs must be there, unless there are no cameras.
+
+        Raises:
+            ValueError: something is missing that a part reads.
         """
         if self.bev_self is not None:
             bev = torch.where(bev_here, self.bev_self(bev), 0.0)
-        if perspective is None or where is None or perspective.shape[1] == 0:
+        if perspective is None or perspective.shape[1] == 0:
             return perspective, bev
+        if where is None:
+            raise ValueError("where: expected where the streams meet, as there are cameras, got None")
         image_here = where.camera_ok[:, :, None, None, None]
         if self.image_self is not None:
             looked = self.image_self(perspective.flatten(0, 1)).view(perspective.shape)
             perspective = torch.where(image_here, looked, 0.0)
-        if self.bev_to_image is not None and where.pixels is not None and depth_logits is not None:
-            added = self.bev_to_image(perspective, bev, depth_logits, where.pixels)
+        if self.bev_to_image is not None:
+            depth = _needed("depth_logits", depth_logits, "bev_to_image")
+            added = self.bev_to_image(perspective, bev, depth, _needed("where.pixels", where.pixels, "bev_to_image"))
             perspective = torch.where(image_here, perspective + self.scales["bev_to_image"] * added, 0.0)
         seen = bev
-        if self.image_to_bev is not None and where.cells is not None:
-            seen = seen + self.scales["image_to_bev"] * self.image_to_bev(bev, perspective, where.cells, depth_logits)
-        if self.polar is not None and where.rays is not None:
-            seen = seen + self.scales["polar"] * self.polar(bev, perspective, where.rays)
+        if self.image_to_bev is not None:
+            cells = _needed("where.cells", where.cells, "image_to_bev")
+            if cells.depth_at is not None:
+                _needed("depth_logits", depth_logits, "image_to_bev")
+            seen = seen + self.scales["image_to_bev"] * self.image_to_bev(bev, perspective, cells, depth_logits)
+        if self.polar is not None:
+            seen = seen + self.scales["polar"] * self.polar(bev, perspective, _needed("where.rays", where.rays, "polar"))
         return perspective, torch.where(bev_here, seen, 0.0)
+
+
+def _needed(name: str, value: _T | None, part: str) -> _T:
+    if value is None:
+        raise ValueError(f"{name}: expected what {part} reads, got None")
+    return value

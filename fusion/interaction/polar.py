@@ -62,7 +62,7 @@ class PolarRays:
         place: `(B, M, R, 2)` float32: distance as a share of the ray, and elevation of the ground there as the camera sees it, encoded size.
         elevation: `(B, M, h, 1)` float32 elevation of the column's pixels, encoded size.
         cells: `(B, V, P, 2)` float32 positions of the cells in polar maps `(R, M)`.
-        cells_ok: `(B, V, P)` bool: the camera is present and sees the cell.
+        cells_ok: `(B, V, P)` bool: the camera is present, and the cell lies in its columns and along its rays (at whatever height).
     """
 
     coords: Tensor
@@ -148,7 +148,10 @@ class PolarAttention(nn.Module):
         self.out = silent(nn.Linear(channels, channels, bias=False))
 
     def forward(self, bev: Tensor, perspective: Tensor, where: PolarRays) -> Tensor:
-        """`(B, C, X, Y)` cells and `(B, N, C, h, w)` images -> `(B, C, X, Y)` to add to the cells; zero where no camera sees the cell."""
+        """`(B, C, X, Y)` cells and `(B, N, C, h, w)` images -> `(B, C, X, Y)` to add to the cells.
+
+        Zero in coarse cells that no ray passes, between which and their neighbours it is interpolated.
+        """
         batch, rays, bins = where.ok.shape
         if rays == 0:
             return torch.zeros_like(bev)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from fusion.checkpoint import layout_differences, listed
+from fusion.config import to_mapping
 from fusion.errors import UserError
 from fusion.model import ModelConfig
 from fusion.network import BevDuetNet
@@ -30,9 +33,12 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
     """
     wanted = network.config
     if parts is None:
-        if replace(config.network, loss=wanted.loss, targets=wanted.targets, decode=wanted.decode) != wanted:  # these hold no weights
+        have = replace(config.network, loss=wanted.loss, query_loss=wanted.query_loss, targets=wanted.targets, decode=wanted.decode)
+        if have != wanted:  # beyond what holds no weights
+            differences = layout_differences(network.state_dict(), source.state_dict()) or _settings(to_mapping(wanted), to_mapping(have))
             raise UserError(f"--init {path}: weights of another network than the config's; train with the config saved beside them,"
-                            f" {path.with_suffix('.yaml')}, take only the parts that are alike (--init-parts), or leave --init away")
+                            f" {path.with_suffix('.yaml')}, take only the parts that are alike (--init-parts), or leave --init away"
+                            f"{listed(differences)}")
         network.load_state_dict(source.state_dict())
         return frozenset()
     taken: set[str] = set()
@@ -42,14 +48,20 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
         if mine is None or theirs is None:
             both = [name for name, _ in network.named_children() if _part(source, name) is not None]
             raise UserError(f"--init-parts {part}: not a part of both networks; expected some of {', '.join(both)}")
-        have, need = theirs.state_dict(), mine.state_dict()
-        differ = sorted(key for key in have.keys() | need.keys() if key not in have or key not in need or have[key].shape != need[key].shape)
-        if differ:
-            raise UserError(f"--init-parts {part}: differs in {len(differ)} weights between the config's network and {path}"
-                            f" ({', '.join(differ[:4])}{', ...' if len(differ) > 4 else ''}); leave it away to start it fresh")
-        mine.load_state_dict(have)
+        differences = layout_differences(mine.state_dict(), theirs.state_dict())
+        if differences:
+            raise UserError(f"--init-parts {part}: {len(differences)} tensors differ between the config's network and {path};"
+                            f" leave it away to start it fresh{listed(differences)}")
+        mine.load_state_dict(theirs.state_dict())
         taken.update(f"{own}.{name}" for name, _ in mine.named_parameters())
     return frozenset(taken)
+
+
+def _settings(wanted: Any, have: Any, name: str = "network") -> list[str]:
+    """A line for every setting that differs, of networks whose tensors are alike."""
+    if isinstance(wanted, dict) and isinstance(have, dict):
+        return [line for key in sorted({*wanted, *have}) for line in _settings(wanted.get(key), have.get(key), f"{name}.{key}")]
+    return [] if wanted == have else [f"{name}: expected {wanted}, got {have}"]
 
 
 def _part(network: nn.Module, name: str) -> nn.Module | None:

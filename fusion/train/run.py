@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from fusion.checkpoint import load_checkpoint, save_checkpoint
+from fusion.checkpoint import layout_differences, listed, load_checkpoint, save_checkpoint
 from fusion.data.source import SceneSource
 from fusion.errors import UserError
 from fusion.train.balance import BalanceCallback
@@ -143,5 +143,11 @@ def _fit(trainer: Any, module: TrainModule, resume_from: Path | None) -> None:
     except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not any(s in str(error) for s in ("PytorchStreamReader", "state_dict", "archive")):
             raise
-        line = " ".join(str(error).split())[:200]
-        raise UserError(f"{resume_from}: cannot be resumed with this config ({line}); train anew in another --out") from None
+        differences = _differences(module, resume_from) if "state_dict" in str(error) else []
+        line = f"{len(differences)} tensors differ" if differences else " ".join(str(error).split())[:200]
+        raise UserError(f"{resume_from}: cannot be resumed with this config ({line}); train anew in another --out{listed(differences)}") from None
+
+
+def _differences(module: TrainModule, resume_from: Path) -> list[str]:
+    state = torch.load(resume_from, map_location="cpu", weights_only=True).get("state_dict")
+    return [] if state is None else layout_differences(module.state_dict(), state)

@@ -61,7 +61,8 @@ class Interacted:
 
     Attributes:
         bev: `(B, C, X, Y)` the joined map.
-        camera, lidar: the streams after their exchange, still separate; None in a network without them.
+        camera, lidar: the streams after their exchange, still separate; None in a network without them. What was hidden on purpose in
+            training is absent from them, too.
         reconstruction: scalar training loss of the prediction of what is absent, or None.
     """
 

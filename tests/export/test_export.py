@@ -53,6 +53,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "query head, cameras alone": {"head": QUERY, "lidar": None, "fuser": ConcatConfig(channels=8)},
     "splat lift": {"lift": SplatConfig(channels=8, depth_range_m=(1, 11)), "fuser": ConcatConfig(channels=8)},
     "LiDAR alone": {"camera": None, "fuser": ConcatConfig(channels=8)},
+    "dual, cameras alone": {"lidar": None, "fuser": dual_config(layers=1)},
     "cameras alone": {"lidar": None, "fuser": ConcatConfig(channels=8)},
 }
 
@@ -73,6 +74,14 @@ def run(model: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
     options.log_severity_level, options.intra_op_num_threads = 3, 1
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return list(session.run(None, {value.name: feed[value.name] for value in session.get_inputs()}))
+
+
+def open_graph(path: Path) -> Callable[[dict[str, np.ndarray]], list[np.ndarray]]:
+    """The graph by OpenVINO."""
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed (extra edge)")
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
+    names = [port.any_name for port in compiled.inputs]
+    return lambda feed: [np.array(value) for value in compiled([feed[name] for name in names]).values()]
 
 
 def answers(net: BevDuetNet, batch: SensorBatch) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
@@ -117,6 +126,19 @@ def test_the_graph_answers_as_torch(kind: str, graph: Callable[[str], Graph]) ->
         for port, got, value in zip(manifest.outputs, run(model, feed), wanted, strict=True):
             assert got.shape == value.shape == tuple(port.shape) and str(got.dtype) == port.dtype
             np.testing.assert_allclose(got, value, atol=1e-4, rtol=1e-4, err_msg=port.name)
+
+
+@pytest.mark.parametrize("kind", ["concat", "dual, concat join", "query head", "splat lift"])
+def test_what_absent_slots_hold_reaches_nothing(kind: str, graph: Callable[[str], Graph], tmp_path: Path) -> None:
+    net, path = graph(kind).net, graph(kind).path
+    engine = open_graph(path)
+    for gone in ([True, False, True], [True, True, True]):
+        feed, wanted = answers(net, tiny_batch(cameras=3).drop(cameras=torch.tensor([gone])))
+        absent = feed["images"].copy()
+        absent[:, gone] = np.nan
+        for found in (run(graph(kind).load(), {**feed, "images": absent}), engine({**feed, "images": absent})):
+            for got, value in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(got, value, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["concat", "query head"])

@@ -36,19 +36,18 @@ def bilinear(maps: Tensor, column: Tensor | float, row: Tensor | float, border: 
 
 
 def coarse(maps: Tensor, stride: int) -> Tensor:
-    """`(C, H, W)`: the mean of `stride` x `stride` cells."""
-    channels, height, width = maps.shape
-    return torch.stack([maps[:, i:i + stride, j:j + stride].mean((1, 2)) for i in range(0, height, stride) for j in range(0, width, stride)],
-                       1).view(channels, height // stride, width // stride)
+    """`(C, H, W)` halved until at 1 / `stride`: the mean of 2 x 2, and of odd sizes what lies at the centres of one more cell."""
+    while stride > 1:
+        maps, stride = fine(maps, (-(-maps.shape[1] // 2), -(-maps.shape[2] // 2))), stride // 2
+    return maps
 
 
-def fine(maps: Tensor, stride: int) -> Tensor:
-    """`(C, H, W)` interpolated to `stride` times the resolution."""
+def fine(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """`(C, H, W)` interpolated to `size` over the same extent."""
     channels, height, width = maps.shape
-    if stride == 1:
-        return maps
-    cells = [bilinear(maps, (j + 0.5) / stride - 0.5, (i + 0.5) / stride - 0.5, True) for i in range(height * stride) for j in range(width * stride)]
-    return torch.stack(cells, 1).view(channels, height * stride, width * stride)
+    cells = [bilinear(maps, (j + 0.5) * width / size[1] - 0.5, (i + 0.5) * height / size[0] - 0.5, True)
+             for i in range(size[0]) for j in range(size[1])]
+    return torch.stack(cells, 1).view(channels, *size)
 
 
 def by_pixel(layer: torch.nn.Module, maps: Tensor) -> Tensor:
@@ -95,16 +94,15 @@ def deformable_self(module: DeformableSelfAttention, maps: Tensor) -> Tensor:
                 for head in range(config.heads):
                     total = torch.zeros(size, dtype=maps.dtype)
                     for level, value in enumerate(values):
-                        shrink = 2**level
                         for point in range(config.points):
-                            column = (j + 0.5) / shrink - 0.5 + offsets[head, level, point, 0]
-                            row = (i + 0.5) / shrink - 0.5 + offsets[head, level, point, 1]
+                            column = (j + 0.5) * value.shape[2] / width - 0.5 + offsets[head, level, point, 0]
+                            row = (i + 0.5) * value.shape[1] / height - 0.5 + offsets[head, level, point, 1]
                             sampled = bilinear(value[head * size:(head + 1) * size], column, row, False)
                             total = total + weights[head, level, point] * sampled
                     heads.append(total)
                 attended = module.out(torch.cat(heads))
                 added.append(attended + module.feed(tokens[:, i, j] + attended))
-        answers.append(one + fine(torch.stack(added, 1).view(channels, height, width), config.stride))
+        answers.append(one + fine(torch.stack(added, 1).view(channels, height, width), (one.shape[1], one.shape[2])))
     return torch.stack(answers)
 
 
@@ -165,7 +163,7 @@ def image_to_bev(module: ImageToBev, bev: Tensor, perspective: Tensor, batch: Se
                         samples.append(bilinear(values[n][part], *at, True))
                     heads.append(sum(s * x for s, x in zip(torch.stack(scores).softmax(0), samples, strict=True)))
                 added.append(module.out(torch.cat(heads)))
-        answers.append(fine(torch.stack(added, 1).view(channels, size_x, size_y), config.stride))
+        answers.append(fine(torch.stack(added, 1).view(channels, size_x, size_y), (bev.shape[2], bev.shape[3])))
     return torch.stack(answers), seen_by
 
 
@@ -252,7 +250,7 @@ def polar(module: PolarAttention, bev: Tensor, perspective: Tensor, batch: Senso
                 looks = sorted(looks, key=lambda look: look[:2])[:config.views]
                 seen_by.append(len(looks))
                 cells.append(sum((look[2] for look in looks), torch.zeros(bev.shape[1]).double()) / max(len(looks), 1))
-        answers.append(fine(torch.stack(cells, 1).view(-1, *coarse_grid.shape), config.stride))
+        answers.append(fine(torch.stack(cells, 1).view(-1, *coarse_grid.shape), size))
         assert answers[-1].shape[1:] == size
     return torch.stack(answers), seen_by
 

@@ -14,9 +14,11 @@ from fusion.bev.lift_splat import SplatConfig
 from fusion.encoders.camera import CameraConfig
 from fusion.encoders.pillars import PillarConfig
 from fusion.encoders.resnet import ResNetConfig
+from fusion.inputs import prepare_inputs
 from fusion.interaction.absent import AbsentConfig
 from fusion.interaction.concat import ConcatConfig
 from fusion.interaction.dual import DualStreamConfig
+from fusion.interaction.image_to_bev import ImageToBevConfig
 from fusion.interaction.join import JoinConfig
 from fusion.network import BevDuetNet, build_network
 from fusion.types import CameraStream, GroundTruth, LidarStream, SensorBatch
@@ -116,6 +118,32 @@ def test_networks_of_one_sensor(part: str, fuser: DualStreamConfig) -> None:
     assert len(net.detect(other)[0]) == 0
 
 
+def test_cameras_alone_exchange_with_their_own_map() -> None:
+    """Every part, polar rays included, in a network without a LiDAR: what the state without LiDAR is to a network with one."""
+    net, batch = tiny_net(lidar=None), tiny_batch()
+    assert len(net.detect(batch)[0]) > 0
+    assert_same(net(batch), net(replace(batch, points=batch.points * 0.5)), atol=0)  # no LiDAR: no depth of its points, no cells that hold them
+    both = tiny_net()
+    both.load_state_dict({**both.state_dict(), **{k: v for k, v in net.state_dict().items() if k.startswith(("camera.", "lift.", "fuser."))}})
+    gone = batch.drop(lidar=torch.tensor([True]))
+    streams = [one.interact(one.camera_stream(given), one.lidar_stream(given), given).camera for one in (net, both) for given in (one.prepare(gone),)]
+    torch.testing.assert_close(streams[0].bev, streams[1].bev)
+    torch.testing.assert_close(streams[0].perspective, streams[1].perspective)
+    net.train()
+    sum(net.loss(tiny_batch(batch=2), [GroundTruth.example()] * 2).values(), torch.zeros(())).backward()
+    without = [name for name, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+    assert without == ["fuser.join.logits"]  # one map alone is not weighed
+
+
+@pytest.mark.parametrize("lift", ["pull", "splat"])
+def test_a_lidar_that_is_marked_absent_teaches_no_depth(lift: str) -> None:
+    config = tiny_config(lift=SplatConfig(channels=8, depth_range_m=(1, 11))) if lift == "splat" else tiny_config()
+    batch = tiny_batch(batch=2)
+    where = prepare_inputs(config, replace(batch, lidar_ok=torch.tensor([True, False])), training=True).where
+    assert where is not None and where.depth_bin is not None
+    assert (where.depth_bin[0] >= 0).any() and not (where.depth_bin[1] >= 0).any()
+
+
 @pytest.mark.parametrize("kind", ["concat", "cnw", "ssma"])
 def test_training_reaches_every_parameter(kind: str) -> None:
     net = tiny_net(fuser=dual_config(layers=2 if kind == "cnw" else 1, join=JoinConfig(kind=kind),  # type: ignore[arg-type]
@@ -164,7 +192,8 @@ def test_no_layers_and_concatenation_join_what_the_encoders_give() -> None:
 
 @pytest.mark.parametrize("sensor", ["camera", "lidar"])
 def test_what_is_hidden_on_purpose_is_guessed_as_if_it_were_absent(sensor: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    net = tiny_net(fuser=dual_config(layers=1, absent=AbsentConfig(kind="predict", tokens=4, channels=8, heads=2)))
+    net = tiny_net(fuser=dual_config(layers=1, image_to_bev=ImageToBevConfig(heads=2, stride=2, cells="occupied"),
+                                     absent=AbsentConfig(kind="predict", tokens=4, channels=8, heads=2)))
     fuser, batch = net.fuser, tiny_batch()
     assert fuser.absent is not None
     guesses: list[torch.Tensor] = []
@@ -173,7 +202,8 @@ def test_what_is_hidden_on_purpose_is_guessed_as_if_it_were_absent(sensor: str, 
     absent = batch.drop(cameras=torch.ones(1, 6, dtype=torch.bool)) if sensor == "camera" else batch.drop(lidar=torch.tensor([True]))
     other = replace(batch, images=batch.images + 1.0) if sensor == "camera" else replace(batch, points=batch.points * 0.9)
     with torch.no_grad():
-        net(absent)
+        gone = net.prepare(absent)
+        lost = net.interact(net.camera_stream(gone), net.lidar_stream(gone), gone)
         hidden = (torch.tensor([sensor == "camera"]), torch.tensor([sensor == "lidar"]))
         fuser.train()  # the rest stays as it is: batch statistics would tell of what is hidden
         monkeypatch.setattr(fuser.absent, "draw_hidden", lambda camera_ok, lidar_ok: hidden)
@@ -182,4 +212,8 @@ def test_what_is_hidden_on_purpose_is_guessed_as_if_it_were_absent(sensor: str, 
     torch.testing.assert_close(guesses[2], guesses[0])
     errors = [float(answer.reconstruction) for answer in answers]
     assert all(error > 0 for error in errors) and errors[0] != errors[1]  # compared with what was measured
-    assert all(answer.camera.perspective.any() for answer in answers)
+    for answer in answers:  # whatever comes after is told no more than where it is absent
+        torch.testing.assert_close(answer.bev, lost.bev)
+        for stream, without in ((answer.camera, lost.camera), (answer.lidar, lost.lidar)):
+            for name in {f.name for f in fields(stream)} - {"depth_logits"}:
+                torch.testing.assert_close(getattr(stream, name), getattr(without, name))

@@ -34,10 +34,11 @@ def cases() -> dict[str, tuple[Flat, Sequence[Tensor]]]:
     assert cells is not None and rays is not None and pixels is not None
 
     def values(geometry: Any) -> list[Tensor]:
-        return [getattr(geometry, f.name) for f in fields(geometry)]
+        return [value for f in fields(geometry) if (value := getattr(geometry, f.name)) is not None]
 
     def like(geometry: Any, tensors: Sequence[Tensor]) -> Any:
-        return replace(geometry, **{f.name: tensor for f, tensor in zip(fields(geometry), tensors, strict=True)})
+        names = [f.name for f in fields(geometry) if getattr(geometry, f.name) is not None]
+        return replace(geometry, **dict(zip(names, tensors, strict=True)))
 
     def whole(part: nn.Module, images: Tensor, maps: Tensor, depth: Tensor, camera_ok: Tensor, *geometry: Tensor) -> Any:
         a, b = len(values(cells)), len(values(cells)) + len(values(rays))

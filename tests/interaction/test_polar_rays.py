@@ -37,7 +37,7 @@ def matching_attention(config: PolarConfig) -> PolarAttention:
     module = PolarAttention(config, 4).double()
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
-    for norm in ("norm_bev", "norm_image", "norm_out"):
+    for norm in ("norm_bev", "norm_image"):
         setattr(module, norm, nn.Identity())
     module.look.norm = nn.Identity()
     with torch.no_grad():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from whole_layer import inputs, layer_config, meeting, square
 
 from fusion.config import from_mapping
 from fusion.errors import UserError
+from fusion.interaction.layer import InteractionLayer, Meeting
+from fusion.model import ModelConfig
 from fusion.network_config import NetworkConfig
 
 DEPTH = {"kind": "pull", "depth": {"count": 8}}
@@ -23,8 +27,9 @@ def network(fuser: dict[str, Any], **changes: Any) -> NetworkConfig:
     ({**NO_PARTS, "image_to_bev": {}}, {"camera": None}, r"fuser\.image_to_bev: reads the cameras, but camera is null"),
     ({**NO_PARTS, "bev_to_image": {}}, {"camera": None}, r"fuser\.bev_to_image: reads the cameras"),
     ({**NO_PARTS, "image_self": {}}, {"camera": None}, r"fuser\.image_self: reads the cameras"),
-    ({**NO_PARTS, "polar": {}}, {"lidar": None}, r"fuser\.polar: an exchange between camera and LiDAR, but lidar is null"),
-    ({**NO_PARTS, "image_to_bev": {}}, {"lidar": None}, r"fuser\.image_to_bev: an exchange"),
+    ({"scale": 0.0}, {}, r"scale: expected a finite number other than 0, .* got 0\.0"),
+    ({"scale": float("nan")}, {}, r"scale: expected a finite number other than 0, .* got nan"),
+    ({"absent": {"kind": "predict", "tokens": 24}}, {}, r"fuser\.absent\.tokens: expected a divisor of the BEV map's \(128, 128\) cells, got 24"),
     ({}, {"lift": {"kind": "pull"}}, r"fuser\.bev_to_image: needs the depth of pixels .* expected lift\.depth with kind pull, or kind splat"),
     ({**NO_PARTS, "bev_to_image": {}}, {}, r"fuser\.bev_to_image: nothing reads the images after it"),
     ({**NO_PARTS, "image_self": {}, "layers": 2}, {}, r"fuser\.image_self: nothing reads the images after it"),
@@ -49,6 +54,36 @@ def test_parts_of_no_layer_ask_for_nothing() -> None:
 
 
 def test_a_query_decoder_needs_a_layer() -> None:
-    with pytest.raises(UserError, match=r"fuser\.layers: a query decoder .* expected at least 1, got 0"):
+    with pytest.raises(UserError, match=r"fuser\.layers: a query decoder behind dual_stream .* expected at least 1, got 0, or kind concat"):
         network({"layers": 0}, head={"kind": "query"})
     assert network({**NO_PARTS, "bev_to_image": {}}, head={"kind": "query"}).fuser.channels == 48  # the decoder reads the images
+    assert from_mapping(NetworkConfig, {"fuser": {"kind": "concat"}, "head": {"kind": "query"}}, "network").fuser.kind == "concat"
+
+
+@pytest.mark.parametrize(("stride", "size_hw"), [(8, [128, 356]), (16, [136, 352])])
+def test_images_that_feature_pixels_do_not_divide(stride: int, size_hw: list[int]) -> None:
+    settings = {"input": {"image_size_hw": size_hw}, "network": {"camera": {"stride": stride}}}
+    with pytest.raises(UserError, match=rf"input\.image_size_hw: expected multiples of network\.camera\.stride {stride}, got"):
+        from_mapping(ModelConfig, settings, "model")
+    settings["network"] = {"camera": None}
+    assert from_mapping(ModelConfig, settings, "model").input.image_size_hw == tuple(size_hw)  # no one looks at them
+
+
+@pytest.mark.parametrize(("lacking", "message"), [
+    ("cells", r"where\.cells: expected what image_to_bev reads, got None"), ("rays", r"where\.rays: expected what polar reads"),
+    ("pixels", r"where\.pixels: expected what bev_to_image reads"), ("logits", r"depth_logits: expected what \w+ reads"),
+    ("where", r"where: expected"),
+])
+def test_a_layer_without_what_its_parts_read(lacking: str, message: str) -> None:
+    grid, config = square(16), layer_config()
+    perspective, bev, here, logits = inputs(grid, 8, 2, (4, 12))
+    met: Meeting | None = meeting(config, grid, 2, (4, 12))
+    assert met is not None
+    if lacking in ("cells", "rays", "pixels"):
+        met = replace(met, **{lacking: None})
+    for layer in (config, replace(config, bev_to_image=None)):
+        if layer.bev_to_image is not None or lacking != "pixels":
+            with pytest.raises(ValueError, match=message):
+                InteractionLayer(layer, 8)(perspective, bev, here, None if lacking == "logits" else logits, None if lacking == "where" else met)
+    none, cells = InteractionLayer(config, 8)(perspective[:, :0], bev, here, None, None)  # nothing to look at
+    assert none.shape[1] == 0 and cells.shape == bev.shape

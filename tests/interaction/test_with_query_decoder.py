@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fusion.heads.query.head import QueryHeadConfig
 from fusion.heads.query.output import QueryOutput
+from fusion.interaction.absent import AbsentConfig
 from fusion.interaction.concat import ConcatConfig
 from fusion.interaction.dual import DualStreamConfig
 from fusion.network import BevDuetNet
@@ -48,6 +49,20 @@ def test_absent_sensors_have_no_effect_and_every_state_answers() -> None:
     for state, expected in ((batch, True), (batch.drop(cameras=every), True), (batch.drop(lidar=torch.tensor([True])), True),
                             (batch.drop(cameras=every, lidar=torch.tensor([True])), False), (tiny_batch(cameras=0), True)):
         assert (len(net.detect(state)[0]) > 0) == expected
+
+
+@pytest.mark.parametrize("sensor", ["camera", "lidar"])
+@torch.no_grad()
+def test_the_decoder_looks_at_nothing_that_was_hidden_on_purpose(sensor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, batch = tiny_net(head=HEAD, fuser=dual_config(layers=1, absent=AbsentConfig(kind="predict", tokens=4, channels=8, heads=2))), tiny_batch()
+    absent = batch.drop(cameras=torch.ones(1, 6, dtype=torch.bool)) if sensor == "camera" else batch.drop(lidar=torch.tensor([True]))
+    expected = said(net, absent)
+    assert net.fuser.absent is not None
+    hidden = torch.tensor([sensor == "camera"]), torch.tensor([sensor == "lidar"])
+    monkeypatch.setattr(net.fuser.absent, "draw_hidden", lambda camera_ok, lidar_ok: hidden)
+    net.fuser.train()  # the rest stays as it is: batch statistics would tell of what is hidden
+    for one, two in zip(said(net, batch), expected, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("part", ["camera", "lidar"])

@@ -12,6 +12,7 @@ import torch
 from fusion.bev.image_depth import DepthBins
 from fusion.bev.lift_splat import SplatConfig, splat_grid
 from fusion.bev.pull import PullConfig, PullLift, lidar_depth_bin, pull_grid
+from fusion.bev.pull_kernel import NOWHERE
 from fusion.encoders.camera import CameraConfig, CameraEncoder
 from fusion.encoders.efficientnet import EfficientNetLite, EfficientNetLiteConfig
 from fusion.encoders.pillarise import PILLAR_FEATURES, pillarise
@@ -107,7 +108,7 @@ def test_cells_look_into_the_cameras_that_see_them_nearest_to_the_middle(views: 
         found[len(sight)] = found.get(len(sight), 0) + 1
         assert (where.weight[b, :, z, i, j] > 0).sum() == len(sight)
         if not sight:
-            assert (where.coords[b, :, z * 16 + i, j] == -1).all()
+            assert (where.coords[b, :, z * 16 + i, j] == NOWHERE).all()
         for k, (_, n, u, v, d) in enumerate(sight):
             column, row = np.clip((u + 0.5) / 8 - 0.5, 0, 15) + 16 * n, np.clip((v + 0.5) / 8 - 0.5, 0, 7)
             assert where.weight[b, k, z, i, j] == pytest.approx(1 / len(sight))
@@ -137,6 +138,40 @@ def test_pulled_features_count_as_far_as_their_pixel_lies_at_the_cells_depth() -
     lower, far = int(at - 0.5), (at - 0.5) % 1
     share = 0.1 * (lower + 1) * (1 - far) + 0.1 * (lower + 2) * far
     assert float(bev[0, 0, i, j]) == pytest.approx(4 * share, rel=1e-4)
+
+
+def test_a_view_that_does_not_exist_reads_no_pixel() -> None:
+    """A pixel that is no number spoils the cells that look there, and no others."""
+    batch = SensorBatch.example(cameras=3, size_hw=(64, 128))
+    depth = DepthBins(count=4)
+    where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), GRID, (1.5,), 2, depth)
+    lift = PullLift(PullConfig(heights_m=(1.5,), channels=4, depth=depth), 4).eval()
+    images = torch.randn(1, 3, 4, 8, 16, generator=torch.Generator().manual_seed(0))
+    spoilt = images.clone()
+    spoilt[0, 0, :, 0, 0] = torch.nan  # the first pixel of the first camera: where weights of 0 used to look
+    with torch.no_grad():
+        bev, expected = lift(spoilt, where)[0], lift(images, where)[0]
+    beside = (where.coords[:, :, ..., 0] < -1 + 4 / 47) & (where.coords[:, :, ..., 1] < -1 + 4 / 7) & (where.weight[:, :, 0] > 0)
+    kept = ~beside.any(1)[0]
+    assert kept.float().mean() > 0.9 and torch.equal(bev[0][:, kept], expected[0][:, kept])
+
+
+def test_lifted_positions_are_exact_in_mixed_precision() -> None:
+    """With six cameras side by side a position of 16 bits is off by part of a column: samples must differ by the values' rounding alone."""
+    batch = SensorBatch.example(cameras=6, size_hw=(64, 704))
+    depth = DepthBins(count=4)
+    where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 704), (8, 88), GRID, (1.5,), 2, depth)
+    lift = PullLift(PullConfig(heights_m=(1.5,), channels=1, depth=depth), 1).eval()
+    assert lift.depth is not None
+    column = (torch.arange(88) % 2).float().expand(1, 6, 1, 8, 88)  # steep from column to column, and exact in 16 bits
+    with torch.no_grad():
+        lift.reduce[0].weight.fill_(1.0)
+        lift.depth.weight.zero_()
+        expected, _ = lift(column, where)
+        with torch.autocast("cpu", torch.bfloat16):
+            short, _ = lift(column, where)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(short.float(), expected, atol=2**-8, rtol=2**-7)
 
 
 def test_lidar_teaches_depth_as_a_camera_of_reference_focal_length_would_see_it() -> None:

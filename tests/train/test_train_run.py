@@ -81,7 +81,7 @@ def test_fine_tuning_takes_the_parts_that_are_named(tmp_path: Path) -> None:
         assert all(torch.allclose(x, y, rtol=0, atol=1e-6) for x, y in pairs) == same, part
     with pytest.raises(UserError, match=r"--init-parts wheels: not a part of both networks; expected some of camera, lift, lidar"):
         train(recipe, SyntheticSource(), tmp_path / "a", init=first, init_parts=["wheels"], progress=False)
-    with pytest.raises(UserError, match=r"--init-parts lift: differs in 2 weights .*\(depth.bias, depth.weight\); leave it away"):
+    with pytest.raises(UserError, match=r"--init-parts lift: 2 tensors differ .* leave it away to start it fresh\n  depth.bias: expected \(4,\)"):
         train(recipe, SyntheticSource(), tmp_path / "b", init=first, init_parts=["lift"], progress=False)
     with pytest.raises(UserError, match="--init-parts lidar: expected --init"):
         train(recipe, SyntheticSource(), tmp_path / "c", init_parts=["lidar"], progress=False)

@@ -140,7 +140,7 @@ def calls(size: Size, device: str, what: str) -> Callable[[], Any]:
         case "bev_self":
             return lambda: layer.bev_self(bev)  # type: ignore[misc]
         case "image_to_bev":
-            return lambda: layer.image_to_bev(bev, perspective, where.cells)  # type: ignore[misc]
+            return lambda: layer.image_to_bev(bev, perspective, where.cells, logits)  # type: ignore[misc]
         case "polar":
             return lambda: layer.polar(bev, perspective, where.rays)  # type: ignore[misc]
         case "bev_to_image":

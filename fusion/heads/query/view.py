@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,6 +30,10 @@ class ViewGeometry:
         check_dtype("image_T_ego", self.image_T_ego, torch.float32)
         check_shape("camera_ok", self.camera_ok, ("B", "N"), dims)
         check_dtype("camera_ok", self.camera_ok, torch.bool)
+
+    def only(self, samples: Tensor) -> ViewGeometry:
+        """As if samples whose `(B,)` bool is False had no camera."""
+        return replace(self, camera_ok=self.camera_ok & samples[:, None])
 
 
 @torch.no_grad()

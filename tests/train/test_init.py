@@ -1,0 +1,54 @@
+"""Weights that do not fit are refused with the keys and shapes that differ, whichever way they come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from synthetic import tiny_recipe
+from torch import nn
+
+from fusion.bev.image_depth import DepthBins
+from fusion.errors import UserError
+from fusion.losses.query import QueryLossConfig
+from fusion.model import ModelConfig
+from fusion.network import build_network
+from fusion.train.init import take_weights
+from fusion.train.run import _fit
+
+PATH = Path("first.safetensors")
+
+
+def changed(**changes: object) -> ModelConfig:
+    model = tiny_recipe().model
+    return replace(model, network=replace(model.network, **changes))  # type: ignore[arg-type]
+
+
+def test_losses_hold_no_weights() -> None:
+    config = changed(query_loss=QueryLossConfig(box=0.5))
+    network, source = build_network(config.network), build_network(tiny_recipe().model.network)
+    assert take_weights(network, source, tiny_recipe().model, PATH, None) == frozenset()
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in network.state_dict().items())
+
+
+def test_another_network_is_refused_with_what_differs() -> None:
+    first = tiny_recipe().model
+    source, depth = build_network(first.network), replace(first.network.lift, depth=DepthBins(count=4))
+    network = build_network(changed(lift=depth).network)
+    with pytest.raises(UserError, match=r"another network .* or leave --init away\n  lift.depth.bias: expected \(4,\), missing"):
+        take_weights(network, source, first, PATH, None)
+    with pytest.raises(UserError, match=r"--init-parts lift: 2 tensors differ .*\n  depth.bias: expected \(4,\), missing\n  depth.weight: "):
+        take_weights(network, source, first, PATH, ["lift"])
+    network = build_network(changed(lift=replace(first.network.lift, views=1)).network)
+    with pytest.raises(UserError, match=r"another network .*\n  network.lift.views: expected 1, got 2"):  # the same tensors, read otherwise
+        take_weights(network, source, first, PATH, None)
+
+
+def test_a_run_of_another_network_is_not_resumed(tmp_path: Path) -> None:
+    torch.save({"state_dict": nn.Linear(2, 3).state_dict()}, tmp_path / "last.ckpt")
+    trainer = SimpleNamespace(fit=lambda module, ckpt_path, weights_only: module.load_state_dict(torch.load(ckpt_path)["state_dict"]))
+    with pytest.raises(UserError, match=r"\(1 tensors differ\); train anew in another --out\n  weight: expected \(3, 4\), got \(3, 2\)"):
+        _fit(trainer, nn.Linear(4, 3), tmp_path / "last.ckpt")  # type: ignore[arg-type]
