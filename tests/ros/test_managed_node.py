@@ -94,3 +94,25 @@ def test_the_nodes_refuse_warn_and_report_by_their_whole_name(
     tracker.trigger_cleanup()
     assert set_to(tracker, "min_hits", 4) == (True, "")
     tracker.destroy_node()
+
+
+def test_a_transition_that_is_not_possible_is_refused(context: None, capfd: pytest.CaptureFixture[str]) -> None:
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+
+    from ros_nodes.managed_node import ManagedNode
+
+    node = ManagedNode("refusing", {})
+
+    def ask(number: int = 0, label: str = "") -> tuple[bool, str]:
+        request = ChangeState.Request(transition=Transition(id=number, label=label))
+        return node._service_change_state.callback(request, ChangeState.Response()).success, node.state_label
+
+    assert ask(Transition.TRANSITION_ACTIVATE) == (False, "unconfigured")
+    assert "no transition 3 from unconfigured; there is configure (1), shutdown (5)" in capfd.readouterr().err
+    assert ask(99) == (False, "unconfigured") and ask(label="fly") == (False, "unconfigured")
+    assert ask(Transition.TRANSITION_CONFIGURE) == (True, "inactive")
+    assert ask(Transition.TRANSITION_CONFIGURE) == (False, "inactive") and ask(label="cleanup") == (True, "unconfigured")
+    assert ask(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN) == (True, "finalized")
+    assert ask(Transition.TRANSITION_CONFIGURE) == (False, "finalized")
+    node.destroy_node()
