@@ -145,9 +145,10 @@ class FusionNode(ManagedNode):
             self._pipeline.poll(self._now_ns())
 
     def _on_jump(self) -> None:
+        self._tree.forget_after(self.get_clock().now().nanoseconds)  # in every state: the listener is on in the inactive one, too
         if self._pipeline is not None:
             self.get_logger().info("time jumped: starting anew")
-            self._pipeline.jumped(self._now_ns())
+            self._pipeline.jumped()
 
     def _now_ns(self) -> int:
         """The clock that deadlines are kept by: simulated time where there is, else one that nobody can set."""

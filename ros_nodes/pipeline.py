@@ -105,7 +105,8 @@ class FusionPipeline:
             jumps = self._collector.jumps
             outcome = self._collector.offer(name, taken_ns, now_ns, reading)
             if self._collector.jumps > jumps:
-                self._after_jump(stamp)
+                self._tree.forget_after(stamp)
+                self._after_jump()
             elif outcome is Offer.JUMP and name in self._sweeps:  # its own clock alone: the others go on
                 self._sweeps[name].clear()
             if outcome in (Offer.TAKEN, Offer.JUMP) and self._num_sweeps and name in self._sweeps:
@@ -122,7 +123,7 @@ class FusionPipeline:
                 jumps = self._collector.jumps
                 self._pending = self._collector.due(now_ns)
                 if self._collector.jumps > jumps:
-                    self._after_jump(now_ns)
+                    self._after_jump()
                 if self._pending is None:
                     return
                 for name in self.config.sensors:
@@ -136,10 +137,10 @@ class FusionPipeline:
             reasons = {name: report.reason for name, report in self._health.report(now_ns).items()}
             self._worker.submit(_Task(instant=instant, reasons=reasons, submitted_s=time.perf_counter(), jumps=self.jumps))
 
-    def jumped(self, now_ns: int) -> None:
-        """Begin anew: the clock stepped back, to `now_ns`."""
+    def jumped(self) -> None:
+        """Begin anew: the clock stepped back. The transforms are the caller's to forget, who knows the time of their stamps."""
         self._collector.reset()
-        self._after_jump(now_ns)
+        self._after_jump()
 
     def report(self, now_ns: int) -> dict[str, SensorReport]:
         """The state of every sensor."""
@@ -156,10 +157,9 @@ class FusionPipeline:
         self._pool.shutdown(wait=ended, cancel_futures=True)
         return ended
 
-    def _after_jump(self, time_ns: int) -> None:
+    def _after_jump(self) -> None:
         self.jumps += 1
         self._pending = None
-        self._tree.forget_after(time_ns + 1_000_000_000)
         for sweeps in self._sweeps.values():
             sweeps.clear()
 

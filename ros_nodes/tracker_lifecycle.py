@@ -133,9 +133,9 @@ class TrackerNode(ManagedNode):
         self._poll()
 
     def _on_jump(self) -> None:
+        self._tree.forget_after(self.get_clock().now().nanoseconds)
         if self._pipeline is not None:
             self.get_logger().info("time jumped: starting anew")
-            self._tree.forget_after(self.get_clock().now().nanoseconds)
             self._pipeline.jumped()
 
     def _poll(self) -> None:

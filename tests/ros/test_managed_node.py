@@ -116,3 +116,22 @@ def test_a_transition_that_is_not_possible_is_refused(context: None, capfd: pyte
     assert ask(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN) == (True, "finalized")
     assert ask(Transition.TRANSITION_CONFIGURE) == (False, "finalized")
     node.destroy_node()
+
+
+@pytest.mark.parametrize("which", ["fusion", "tracker"])
+def test_a_clock_that_jumps_back_forgets_transforms_in_every_state(context: None, which: str) -> None:
+    from rclpy.time import Time
+
+    from ros_nodes.fusion_lifecycle import FusionNode
+    from ros_nodes.tracker_lifecycle import TrackerNode
+
+    node = FusionNode() if which == "fusion" else TrackerNode()
+    clock: Any = node.get_clock()
+    clock.set_ros_time_override(Time(seconds=9, clock_type=clock.clock_type))
+    for stamp_s in (3.9, 4.5, 9.0):
+        node._tree.insert("odom", "base_link", int(1e9 * stamp_s), translation_m=(stamp_s, 0, 0), rotation_wxyz=(1, 0, 0, 0))
+    clock.set_ros_time_override(Time(seconds=4, clock_type=clock.clock_type))
+    node._tree.insert("odom", "base_link", 4_010_000_000, translation_m=(0, 0, 0), rotation_wxyz=(1, 0, 0, 0))
+    with pytest.raises(Exception, match="the newest transform is 90.0 ms older"):
+        node._tree.lookup("odom", "base_link", 4_100_000_000)
+    node.destroy_node()
