@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -134,4 +135,22 @@ def test_a_clock_that_jumps_back_forgets_transforms_in_every_state(context: None
     node._tree.insert("odom", "base_link", 4_010_000_000, translation_m=(0, 0, 0), rotation_wxyz=(1, 0, 0, 0))
     with pytest.raises(Exception, match="the newest transform is 90.0 ms older"):
         node._tree.lookup("odom", "base_link", 4_100_000_000)
+    node.destroy_node()
+
+
+def test_inference_that_fails_on_and_on_is_told_once_and_not_at_all_after_the_end(context: None, capfd: pytest.CaptureFixture[str]) -> None:
+    import rclpy
+
+    from ros_nodes.fusion_lifecycle import FusionNode
+
+    node = FusionNode()
+    for _ in range(5):
+        node._on_inference_error(1_500_000_000, RuntimeError("no memory"))
+    assert capfd.readouterr().err.count("inference failed at stamp 1.5") == 1
+    assert node._status.errors == node._status.errors_in_a_row == 5
+    rclpy.shutdown()
+    node._on_inference_error(1_600_000_000, ValueError("publisher's context is invalid"))
+    node._on_answer(SimpleNamespace())  # type: ignore[arg-type]
+    assert node._status.errors == 5 and node._status.answers == 0 and not capfd.readouterr().err
+    rclpy.init()
     node.destroy_node()

@@ -264,6 +264,21 @@ def test_the_camera_takes_over_when_the_lidar_is_silent() -> None:
     assert rig.pipeline.stop(WAIT_S)
 
 
+def test_how_long_inference_owes_an_answer_is_known(rig: Rig) -> None:
+    assert rig.pipeline.unanswered_s() == 0.0
+    rig.hang(1000)
+    first_s = rig.pipeline.unanswered_s()
+    rig.instant(1100)
+    assert 0.0 < first_s < rig.pipeline.unanswered_s()
+    rig.perceiver.go.set()
+    rig.answer()
+    rig.answer()
+    rig.perceiver.fails = True
+    rig.instant(1200)
+    rig.errors.get(timeout=WAIT_S)
+    assert rig.pipeline.unanswered_s() == 0.0
+
+
 def test_nothing_is_answered_after_the_end(rig: Rig) -> None:
     rig.hang(1000)
     assert not rig.pipeline.stop(0.05)  # inference hangs: the caller is told, and not held up
