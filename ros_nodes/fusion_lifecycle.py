@@ -14,7 +14,7 @@ from rclpy.clock import ROSClock
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from fusion.runtime.perceiver import Perceiver
-from ros_nodes.conversion import DETECTION_TYPE, message_class
+from ros_nodes.conversion import message_class
 from ros_nodes.diagnostics import NodeStatus, report_message
 from ros_nodes.fusion_config import FusionNodeConfig
 from ros_nodes.managed_node import ManagedNode, spin
@@ -70,9 +70,8 @@ class FusionNode(ManagedNode):
             self._status.fault = self.not_configured(error)
             self.guarded(self._report)(True)
             return TransitionCallbackReturn.FAILURE
-        if not self._publisher.sends_detections:
-            note = f"{DETECTION_TYPE.partition('/')[0]} is not installed: ~/detections is not published, markers and sensors are"
-            self._status.notes = (note,)
+        self._status.notes = self._publisher.notes
+        for note in self._status.notes:
             self.get_logger().warning(note)
         return self.entered("inactive")
 
