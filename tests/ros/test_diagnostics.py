@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fusion.runtime.worker import WorkerCounts
+from ros_nodes.conversion import diagnostics_msg, rclpy_make, sensor_states_from_msg
 from ros_nodes.diagnostics import ERROR, HUNG_S, OK, SHOWN_S, SLOW_S, WARN, NodeStatus
 
 pytestmark = pytest.mark.usefixtures("needs_ros")
@@ -49,3 +50,11 @@ def test_inference_that_hangs_is_told(unanswered_s: float, level: int, words: st
     pipeline: Any = SimpleNamespace(unanswered_s=lambda: unanswered_s, counts=lambda: (counts, {}, "TOP"), jumps=0, discarded=0)
     message = NodeStatus(state="active").message("fusion_node", pipeline)
     assert (message.level, message.message) == (bytes([level]), words)
+
+
+def test_states_are_read_back_from_the_report() -> None:
+    report = SimpleNamespace(state="frozen", reason="the same content: 3 times", rate_hz=1.0, age_s=None, skew_s=None, received=3, dropped=2)
+    message = diagnostics_msg(rclpy_make, {"FRONT": report, "TOP": SimpleNamespace(**{**vars(report), "state": "ok", "reason": ""})}, stamp_ns=0,
+                              node="robot1/fusion_node", extra=[NodeStatus().message("robot1/fusion_node", None)])
+    assert sensor_states_from_msg(message, "robot1/fusion_node") == {"FRONT": "frozen", "TOP": "ok"}
+    assert sensor_states_from_msg(message, "fusion_node") == {}
