@@ -23,7 +23,8 @@ def test_many_failures_in_a_row_call_for_a_restart() -> None:
 
 
 def test_a_sensor_that_flips_is_told_as_a_sum() -> None:
-    log, lines = StateLog(), []
+    log = StateLog()
+    lines: list[str] = []
     assert log.look({"FRONT": ("missing", "nothing received yet"), "TOP": ("ok", "")}, 0.0) == []
     assert log.look({"FRONT": ("ok", ""), "TOP": ("ok", "")}, 1.0) == ["FRONT: missing -> ok"]
     for step in range(1, 31):  # every fifth of a second
