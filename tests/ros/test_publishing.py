@@ -12,6 +12,7 @@ pytest.importorskip("rclpy")
 from fusion.types import Detections
 from ros_nodes import publishing
 from ros_nodes.conversion import DETECTION_TYPE, message_available
+from ros_nodes.detections_wire import detections_bytes
 from ros_nodes.marker_publishing import MarkerPublisher
 
 DELETE = 2  # visualization_msgs/msg/Marker
@@ -52,7 +53,7 @@ def test_another_version_of_the_messages_is_sent_the_slow_way(monkeypatch: pytes
         pytest.skip("vision_msgs is not installed")
     node: Any = SimpleNamespace(create_publisher=lambda kind, topic, depth: SimpleNamespace())
     assert publishing.bytes_fit() and publishing.AnswerPublisher(node, "base_link", 0.3).notes == ()
-    write = publishing.detections_bytes
+    write = detections_bytes
     for wrong in (lambda *args, **kwargs: write(*args, **kwargs) + bytes(8), lambda *args, **kwargs: write(*args, **kwargs)[:40]):
         monkeypatch.setattr(publishing, "detections_bytes", wrong)
         assert not publishing.bytes_fit()
