@@ -65,7 +65,7 @@ class BagSource:
                 topics.setdefault(connection.topic, Topic(name=connection.topic, kind=connection.msgtype, latched=latched))
             if not reader.message_count or not topics:
                 raise UserError(f"{self._path}: the bag holds no messages to play")
-            self.sensors = group_topics({topic.name: topic.kind for topic in topics.values()}, _frames(reader))
+            self.sensors = group_topics({topic.name: topic.kind for topic in topics.values()}, first_frames(reader))
         self.topics = tuple(topics.values())
 
     def events(self) -> Iterator[Event]:
@@ -83,7 +83,7 @@ class BagSource:
                 yield Event(last_ns, time_ns, connection.topic, connection.msgtype, bytes(data))
 
 
-def _frames(reader: Reader) -> dict[str, str]:
+def first_frames(reader: Reader) -> dict[str, str]:
     """Topic -> frame id of its first message, of images, clouds and calibrations; no more is read than it takes."""
     wanted = [connection for connection in reader.connections if connection.msgtype in (*READINGS, CAMERA_INFO) and connection.msgcount]
     missing, frames = {connection.topic for connection in wanted}, {}

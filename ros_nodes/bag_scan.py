@@ -8,10 +8,11 @@ from pathlib import Path
 
 from fusion.errors import BadSensorData, UserError
 from fusion.sensors.camera_model import CameraModel
-from ros_nodes.bag_reader import open_bag
+from ros_nodes.bag_reader import first_frames, open_bag
 from ros_nodes.conversion import Transform, camera_model_from_info, stamp_ns, transform_from_msg
 from ros_nodes.parameters import info_topic_beside
 from ros_nodes.player_codec import Codec, frame_id_of, stamp_of
+from ros_nodes.player_sensors import group_topics
 from ros_nodes.player_topics import CAMERA_INFO, CLOUD, HEADER, READINGS, SAMPLE_TOPIC, SCENE_TOPIC, STRING, TF, sensor_of
 
 
@@ -76,13 +77,15 @@ def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str]) -> BagContents
         topics: sensor name -> topic of its images or clouds; empty: those below /sensors/<name>/, names in upper case.
 
     Raises:
-        UserError: the bag cannot be read, a topic is not in it or of another type, or there are no sensors.
+        UserError: the bag cannot be read, a topic is not in it or of another type, a camera's calibration is not in it, or there are no sensors.
     """
     with open_bag(path) as reader:
         kinds = {connection.topic: connection.msgtype for connection in reader.connections}
-        contents = BagContents(sensors=_sensors(path, kinds, topics))
+        contents = BagContents(sensors=_sensors(path, kinds, first_frames(reader), topics))
         by_topic = {sensor.topic: sensor.name for sensor in contents.sensors.values()}
-        by_info = {sensor.info_topic: sensor.name for sensor in contents.sensors.values() if sensor.info_topic}
+        by_info: dict[str, list[str]] = {}  # cameras may share a calibration
+        for sensor in contents.sensors.values():
+            by_info.setdefault(sensor.info_topic, []).append(sensor.name)
         for connection, logged_ns, data in reader.messages():
             topic, kind = connection.topic, connection.msgtype
             if topic in by_topic:
@@ -90,9 +93,11 @@ def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str]) -> BagContents
             elif topic in by_info and kind == CAMERA_INFO:
                 message = codec.decode(kind, data)
                 try:
-                    contents.models.setdefault(by_info[topic], []).append((stamp_ns(message.header.stamp), camera_model_from_info(message)))
+                    calibration = stamp_ns(message.header.stamp), camera_model_from_info(message)
+                    for name in by_info[topic]:
+                        contents.models.setdefault(name, []).append(calibration)
                 except BadSensorData as error:
-                    contents.notes.append(f"{by_info[topic]}: {error}")
+                    contents.notes += [f"{name}: {error}" for name in by_info[topic]]
             elif kind == TF:
                 for transform in map(transform_from_msg, codec.decode(kind, data).transforms):
                     if topic.endswith("_static"):
@@ -108,7 +113,7 @@ def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str]) -> BagContents
     return contents
 
 
-def _sensors(path: Path, kinds: Mapping[str, str], topics: Mapping[str, str]) -> dict[str, BagSensor]:
+def _sensors(path: Path, kinds: Mapping[str, str], frames: Mapping[str, str], topics: Mapping[str, str]) -> dict[str, BagSensor]:
     wanted = dict(topics) or {name.upper(): topic for topic, kind in sorted(kinds.items()) if kind in READINGS and (name := sensor_of(topic))}
     if not wanted:
         raise UserError(f"{path}: no images or clouds below /sensors/; name them with --sensor CAM_FRONT=/topic (topics: {', '.join(sorted(kinds))})")
@@ -118,5 +123,20 @@ def _sensors(path: Path, kinds: Mapping[str, str], topics: Mapping[str, str]) ->
         if kind not in READINGS:
             raise UserError(f"{path}: topic {topic} of {name}: {'is ' + kind if kind else 'not in the bag'}; expected an image or a point cloud "
                             f"(topics: {', '.join(sorted(kinds))})")
-        sensors[name] = BagSensor(name=name, topic=topic, kind=kind, info_topic="" if kind == CLOUD else info_topic_beside(topic))
+        info = "" if kind == CLOUD else _info_topic(path, name, topic, kinds, frames)
+        sensors[name] = BagSensor(name=name, topic=topic, kind=kind, info_topic=info)
     return sensors
+
+
+def _info_topic(path: Path, name: str, topic: str, kinds: Mapping[str, str], frames: Mapping[str, str]) -> str:
+    """Where a camera's calibration is: beside its images, or else where the player looks for it, on the one topic with their frame id."""
+    beside = info_topic_beside(topic)
+    if kinds.get(beside) == CAMERA_INFO:
+        return beside
+    own = next(sensor.topics for sensor in group_topics(kinds, frames).values() if topic in sensor.topics)
+    found = [info for info, kind in own.items() if kind == CAMERA_INFO]
+    if len(found) != 1:
+        infos = ", ".join(f"{info} of frame {frames.get(info, '')!r}" for info, kind in sorted(kinds.items()) if kind == CAMERA_INFO)
+        raise UserError(f"{path}: {len(found) or 'no'} calibrations for {name}: none on {beside}, and of the images' frame {frames.get(topic, '')!r} "
+                        f"{' and '.join(found) or 'none'} (CameraInfo: {infos or 'none'}); choose the sensors to take with --sensor")
+    return found[0]

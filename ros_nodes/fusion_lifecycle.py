@@ -14,7 +14,7 @@ from rclpy.clock import ROSClock
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from fusion.runtime.perceiver import Perceiver
-from ros_nodes.conversion import DETECTION_TYPE, message_class
+from ros_nodes.conversion import message_class
 from ros_nodes.diagnostics import NodeStatus, report_message
 from ros_nodes.fusion_config import FusionNodeConfig
 from ros_nodes.managed_node import ManagedNode, spin
@@ -23,6 +23,7 @@ from ros_nodes.perception import LastStages, load_perceiver
 from ros_nodes.pipeline import Answer, FusionPipeline
 from ros_nodes.placing import Calibrations
 from ros_nodes.publishing import AnswerPublisher
+from ros_nodes.sparse_log import FailureLog, StateLog
 from ros_nodes.subscribing import SensorSubscriptions
 from ros_nodes.transform_listener import TransformListener
 from ros_nodes.transforms import TransformTree
@@ -45,6 +46,7 @@ class FusionNode(ManagedNode):
         self._listener: TransformListener | None = None
         self._sensor_subscriptions: SensorSubscriptions | None = None
         self._reports = self.create_publisher(message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", 10)
+        self._failures, self._states = FailureLog(), StateLog()
         self._shown: tuple[object, ...] = ()
         self._shown_s = 0.0
         self._status_timer = self.create_timer(STATUS_S, self.guarded(self._report), clock=self.steady)
@@ -68,9 +70,8 @@ class FusionNode(ManagedNode):
             self._status.fault = self.not_configured(error)
             self.guarded(self._report)(True)
             return TransitionCallbackReturn.FAILURE
-        if not self._publisher.sends_detections:
-            note = f"{DETECTION_TYPE.partition('/')[0]} is not installed: ~/detections is not published, markers and sensors are"
-            self._status.notes = (note,)
+        self._status.notes = self._publisher.notes
+        for note in self._status.notes:
             self.get_logger().warning(note)
         return self.entered("inactive")
 
@@ -81,6 +82,7 @@ class FusionNode(ManagedNode):
             if self._ending is not None and not self._ending.stop(0.0):
                 raise RuntimeError("inference of before the deactivation still runs; activate again when it has ended, or restart the node")
             self._ending = None
+            self._failures, self._states, self._status.errors_in_a_row = FailureLog(), StateLog(), 0
             self._pipeline = FusionPipeline(self._config, *self._perceiver, self._tree, self._calibrations, on_answer=self._on_answer,
                                             on_error=self._on_inference_error, right_of_way=self.right_of_way)
             self._sensor_subscriptions = SensorSubscriptions(self, self._config, self._calibrations.insert, self._on_reading)
@@ -145,9 +147,10 @@ class FusionNode(ManagedNode):
             self._pipeline.poll(self._now_ns())
 
     def _on_jump(self) -> None:
+        self._tree.forget_after(self.get_clock().now().nanoseconds)  # in every state: the listener is on in the inactive one, too
         if self._pipeline is not None:
             self.get_logger().info("time jumped: starting anew")
-            self._pipeline.jumped(self._now_ns())
+            self._pipeline.jumped()
 
     def _now_ns(self) -> int:
         """The clock that deadlines are kept by: simulated time where there is, else one that nobody can set."""
@@ -157,17 +160,26 @@ class FusionNode(ManagedNode):
     # Answers, on the inference thread
 
     def _on_answer(self, answer: Answer) -> None:
+        if not self.context.ok():  # interrupted: nobody can be told any more
+            return
         if self._publisher is not None:
             with self.right_of_way:
                 self._publisher.publish(answer)
+        self._failures.succeeded()
         self._status.answers += 1
+        self._status.errors_in_a_row = 0
         self._status.motion, self._status.stages_ms = answer.motion, answer.stages_ms
 
     def _on_inference_error(self, instant_ns: int, error: Exception) -> None:
-        self._status.errors += 1
-        self._status.failed_s = time.monotonic()
-        self._status.last_error = f"inference failed at stamp {instant_ns * 1e-9:.9f}: {type(error).__name__}: {' '.join(str(error).split())}"
-        self.get_logger().error(self._status.last_error + "\n" + "".join(traceback.format_exception(error)))
+        if not self.context.ok():
+            return
+        status, kind = self._status, type(error).__name__
+        status.last_error = f"inference failed at stamp {instant_ns * 1e-9:.9f}: {kind}: {' '.join(str(error).split())}"
+        line = self._failures.failed(status.last_error, kind, "".join(traceback.format_exception(error)), time.monotonic())
+        status.errors += 1
+        status.failed_s, status.errors_in_a_row = time.monotonic(), self._failures.in_a_row
+        if line:
+            self.get_logger().error(line)
 
     # Diagnostics
 
@@ -175,14 +187,12 @@ class FusionNode(ManagedNode):
         """Publish the status of the sensors and the node every second, and when something changed."""
         reports = {} if self._pipeline is None else self._pipeline.report(self._now_ns())
         self._status.clock = self.clock_trouble()
+        for line in self._states.look({name: (report.state.value, report.reason) for name, report in reports.items()}, time.monotonic()):
+            self.get_logger().info(line)
         states = tuple((name, report.state) for name, report in reports.items())
         shown = (states, self._status.state, self._status.fault, self._status.errors, self._status.motion == "", self._status.clock[0])
         if not now and shown == self._shown and time.monotonic() - self._shown_s < REPORT_S - 0.5 * STATUS_S:
             return
-        before = dict(self._shown[0]) if self._shown else {}  # type: ignore[call-overload]
-        for name, report in reports.items():
-            if name in before and before[name] is not report.state:
-                self.get_logger().info(f"{name}: {before[name].value} -> {report.state.value}{f': {report.reason}' if report.reason else ''}")
         self._shown, self._shown_s = shown, time.monotonic()
         self._reports.publish(report_message(self._status, self._pipeline, reports, stamp_ns=self.get_clock().now().nanoseconds,
                                              name=self.status_name))

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown, UnregisterEventHandler
 from launch.event_handlers import OnProcessStart
 from launch.events import matches_action
 from launch_ros.actions import LifecycleNode, Node
@@ -24,7 +24,8 @@ RVIZ_CONFIG = Path(__file__).resolve().parent / "assets" / "bevduet.rviz"
 
 
 def describe(what: str) -> LaunchDescription:
-    """A bring-up: each node is configured and activated when the one before it is active, and the end of one ends all.
+    """A bring-up: each node is configured and activated, once, when the one before it is active. The end of one ends all, and so does a node
+    that cannot be brought up. From then on its state is its user's.
 
     Its launch arguments are the options of `bevduet launch` that these nodes have, `params_file` and `rviz`.
 
@@ -49,21 +50,30 @@ def _actions(what: str, context: LaunchContext) -> list[Any]:
                            parameters=[*files, {key: yaml.safe_load(value) for key, value in own.items()}] if own else files,
                            on_exit=Shutdown(reason=f"{name} ended"))
              for name, own in values.items()]
-    actions = [action for before, node in zip([None, *nodes], nodes, strict=False) for action in _lead_to_active(node, before)]
+    actions = [action for name, before, node in zip(values, [None, *nodes], nodes, strict=False) for action in _lead_to_active(name, node, before)]
     if given["rviz"] == "true":
         actions.append(Node(package="rviz2", executable="rviz2", arguments=["-d", str(RVIZ_CONFIG)],
                             parameters=[{"use_sim_time": yaml.safe_load(values["fusion_node"].get("use_sim_time", "false"))}]))
     return [*actions, *nodes]  # handlers before the nodes whose start they handle
 
 
-def _lead_to_active(node: LifecycleNode, before: LifecycleNode | None) -> list[RegisterEventHandler]:
-    """Handlers that configure a node at its start, or when the node before is active, and activate it once configured."""
+def _lead_to_active(name: str, node: LifecycleNode, before: LifecycleNode | None) -> list[RegisterEventHandler]:
+    """Handlers that configure a node at its start, or when the node before is active, and activate it once configured: each the first time
+    alone, as a node that is deactivated or configured by hand later is not ours to lead. Until it is active a failure ends all."""
     configure = _change(node, Transition.TRANSITION_CONFIGURE)
-    first = OnProcessStart(target_action=node, on_start=[configure]) if before is None else OnStateTransition(
-        target_lifecycle_node=before, start_state="activating", goal_state="active", entities=[configure])
-    then = OnStateTransition(target_lifecycle_node=node, start_state="configuring", goal_state="inactive",
-                             entities=[_change(node, Transition.TRANSITION_ACTIVATE)])
-    return [RegisterEventHandler(first), RegisterEventHandler(then)]
+    first = OnProcessStart(target_action=node, on_start=[configure], handle_once=True) if before is None else _on(
+        before, "activating", "active", configure)
+    then = _on(node, "configuring", "inactive", _change(node, Transition.TRANSITION_ACTIVATE))
+    why = "the reason is in its output above"
+    failures = [_on(node, "configuring", "unconfigured", Shutdown(reason=f"{name}: configure failed; {why}")),
+                _on(node, "activating", "inactive", Shutdown(reason=f"{name}: activate failed; {why}"))]
+    done = _on(node, "activating", "active", *map(UnregisterEventHandler, failures))
+    return [RegisterEventHandler(handler) for handler in (first, then, *failures, done)]
+
+
+def _on(node: LifecycleNode, start: str, goal: str, *actions: Any) -> OnStateTransition:
+    """Actions for the first time that a node goes from one state to another."""
+    return OnStateTransition(target_lifecycle_node=node, start_state=start, goal_state=goal, entities=list(actions), handle_once=True)
 
 
 def _change(node: LifecycleNode, transition: int) -> EmitEvent:

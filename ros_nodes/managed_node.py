@@ -48,6 +48,8 @@ class ManagedNode(LifecycleNode):
                 self.declare_parameter(key, default, descriptor(description=description, dynamic_typing=True))
         self._parameters_known = parameters
         self.add_on_set_parameters_callback(self._on_set)
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._on_change_state
         self._jump_handle: Any = None
         self.right_of_way = RightOfWay()
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -105,6 +107,20 @@ class ManagedNode(LifecycleNode):
 
     # Transitions
 
+    def _on_change_state(self, request: Any, response: Any) -> Any:
+        """Lead to another state, or refuse: rclpy itself raises where a transition does not begin in the present state."""
+        asked, available = request.transition, self._state_machine.available_transitions
+        response.success = False
+        if not any(asked.label == label if asked.label else asked.id == number for number, label, *_ in available):
+            possible = ", ".join(f"{label} ({number})" for number, label, *_ in available) or "none"
+            self.get_logger().error(f"no transition {asked.label or asked.id} from {self.state_label}; there is {possible}")
+            return response
+        try:
+            return self._change_state(request, response)
+        except Exception as error:
+            self.callback_failed(error)
+            return response
+
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything; the node can be configured anew."""
         self.release()
@@ -150,8 +166,13 @@ class ManagedNode(LifecycleNode):
                 callback(*args)
             except Exception as error:
                 self.bad_message()
-                self.get_logger().error(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", throttle_duration_sec=1.0)
+                self.callback_failed(error)
         return call
+
+    def callback_failed(self, error: Exception) -> None:
+        """Log what a callback raised, with where it did."""
+        trace = "".join(traceback.format_exception(error))
+        self.get_logger().error(f"{type(error).__name__}: {error}\n{trace}", throttle_duration_sec=1.0)
 
     def bad_message(self) -> None:
         """Called for each message that was no use to anyone."""
@@ -166,7 +187,7 @@ def spin(make: Callable[[], ManagedNode], args: list[str] | None = None) -> None
     """Run the node that `make` builds until SIGINT or SIGTERM."""
     rclpy.init(args=args)
     node = make()
-    executor = GivingWay(node.right_of_way)
+    executor = GivingWay(node.right_of_way, failed=node.callback_failed)
     executor.add_node(node)
     try:
         executor.spin()

@@ -88,11 +88,12 @@ class FusionPipeline:
         self._sweeps: dict[str, deque[Reading]] = {name: deque(maxlen=self._num_sweeps + 2) for name in config.lidars}
         self._pool = ThreadPoolExecutor(config.threads or min(os.cpu_count() or 1, 4), "images")  # starts a thread at the first need of it
         self._assembler = Assembler(config, num_sweeps=self._num_sweeps, image_width=perceiver.config.input.image_size_hw[1], pool=self._pool)
-        self._on_answer, self._right_of_way = on_answer, nullcontext() if right_of_way is None else right_of_way
+        self._on_answer, self._on_error, self._right_of_way = on_answer, on_error, nullcontext() if right_of_way is None else right_of_way
         self._outcomes: deque[tuple[str, Rejection | int]] = deque(maxlen=1000)  # sensor, and why it was rejected or the skew it was used with
         self.jumps = self.discarded = 0
+        self._asked_s: float | None = None  # when inference was asked for what it has not answered yet
         self._worker: LatestWorker[_Task, Answer] = LatestWorker(
-            self._answer, on_result=self._deliver, on_error=lambda task, error: on_error(task.instant.stamp_ns, error), name="inference")
+            self._answer, on_result=self._deliver, on_error=self._fail, name="inference")
 
     def offer(self, name: str, message: Any, now_ns: int) -> Offer | None:
         """Take a sensor's message as it arrives; None where it repeats the one before (frozen)."""
@@ -105,7 +106,8 @@ class FusionPipeline:
             jumps = self._collector.jumps
             outcome = self._collector.offer(name, taken_ns, now_ns, reading)
             if self._collector.jumps > jumps:
-                self._after_jump(stamp)
+                self._tree.forget_after(stamp)
+                self._after_jump()
             elif outcome is Offer.JUMP and name in self._sweeps:  # its own clock alone: the others go on
                 self._sweeps[name].clear()
             if outcome in (Offer.TAKEN, Offer.JUMP) and self._num_sweeps and name in self._sweeps:
@@ -122,7 +124,7 @@ class FusionPipeline:
                 jumps = self._collector.jumps
                 self._pending = self._collector.due(now_ns)
                 if self._collector.jumps > jumps:
-                    self._after_jump(now_ns)
+                    self._after_jump()
                 if self._pending is None:
                     return
                 for name in self.config.sensors:
@@ -134,12 +136,14 @@ class FusionPipeline:
                 return
             self._pending = None
             reasons = {name: report.reason for name, report in self._health.report(now_ns).items()}
+            if self._asked_s is None:
+                self._asked_s = time.monotonic()
             self._worker.submit(_Task(instant=instant, reasons=reasons, submitted_s=time.perf_counter(), jumps=self.jumps))
 
-    def jumped(self, now_ns: int) -> None:
-        """Begin anew: the clock stepped back, to `now_ns`."""
+    def jumped(self) -> None:
+        """Begin anew: the clock stepped back. The transforms are the caller's to forget, who knows the time of their stamps."""
         self._collector.reset()
-        self._after_jump(now_ns)
+        self._after_jump()
 
     def report(self, now_ns: int) -> dict[str, SensorReport]:
         """The state of every sensor."""
@@ -150,16 +154,20 @@ class FusionPipeline:
         """What became of instants and of readings, and the sensor that calls for answers now."""
         return self._worker.counts(), self._collector.counts(), self._collector.driver
 
+    def unanswered_s(self) -> float:
+        """How long inference has been at its work without an answer or an error; 0 where it has nothing to do."""
+        asked_s = self._asked_s
+        return 0.0 if asked_s is None else time.monotonic() - asked_s
+
     def stop(self, timeout_s: float = 5.0) -> bool:
         """End the threads; no answer comes after this returned. False where inference still runs after `timeout_s`."""
         ended = self._worker.stop(timeout_s)
         self._pool.shutdown(wait=ended, cancel_futures=True)
         return ended
 
-    def _after_jump(self, time_ns: int) -> None:
+    def _after_jump(self) -> None:
         self.jumps += 1
         self._pending = None
-        self._tree.forget_after(time_ns + 1_000_000_000)
         for sweeps in self._sweeps.values():
             sweeps.clear()
 
@@ -175,7 +183,7 @@ class FusionPipeline:
 
     def _answer(self, task: _Task) -> Answer:
         """On the inference thread: messages -> detections."""
-        instant, started_s = task.instant, time.perf_counter()
+        instant, started_s, self._asked_s = task.instant, time.perf_counter(), time.monotonic()
         with self._right_of_way:
             assembled = self._assembler.assemble(instant)
         assembled_s = time.perf_counter()
@@ -207,3 +215,8 @@ class FusionPipeline:
             self._on_answer(answer)
         else:  # an answer to a time that was left is of no use to anyone
             self.discarded += 1
+        self._asked_s = None
+
+    def _fail(self, task: _Task, error: Exception) -> None:
+        self._asked_s = None
+        self._on_error(task.instant.stamp_ns, error)

@@ -9,6 +9,7 @@ executor takes no message meanwhile.
 # mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from types import TracebackType
 from typing import Any
@@ -54,14 +55,27 @@ class GivingWay(SingleThreadedExecutor):
     Args:
         right_of_way: of the node that it runs.
         context: of rclpy; None: the default one.
+        failed: called with what a callback raised, and the executor goes on; None: it is raised.
     """
 
-    def __init__(self, right_of_way: RightOfWay, *, context: Context | None = None) -> None:
+    def __init__(self, right_of_way: RightOfWay, *, context: Context | None = None, failed: Callable[[Exception], None] | None = None) -> None:
         super().__init__(context=context)
-        self._right_of_way = right_of_way
+        self._right_of_way, self._failed = right_of_way, failed
+        self._waiting = True
 
     def wait_for_ready_callbacks(self, *args: Any, **kwargs: Any) -> Any:
         """The next callback that is ready; its message is taken when it is run, after this."""
+        self._waiting = True
         ready = super().wait_for_ready_callbacks(*args, **kwargs)
+        self._waiting = False
         self._right_of_way.give_way()
         return ready
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Wait for a callback and run it. What goes wrong while waiting is raised in any case: it would again and again."""
+        try:
+            super().spin_once(timeout_sec)
+        except Exception as error:
+            if self._waiting or self._failed is None:
+                raise
+            self._failed(error)

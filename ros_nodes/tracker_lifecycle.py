@@ -18,8 +18,6 @@ from ros_nodes.conversion import (
     WARN,
     detections_from_msg,
     diagnostics_msg,
-    marker_ids,
-    markers_msg,
     message_available,
     message_class,
     rclpy_make,
@@ -27,6 +25,7 @@ from ros_nodes.conversion import (
     tracks_msg,
 )
 from ros_nodes.managed_node import ManagedNode, spin
+from ros_nodes.marker_publishing import MarkerPublisher
 from ros_nodes.track_pipeline import TrackPipeline
 from ros_nodes.tracker_settings import PARAMETERS, read_tracker_config
 from ros_nodes.transform_listener import TransformListener
@@ -49,8 +48,7 @@ class TrackerNode(ManagedNode):
         self._pipeline: TrackPipeline | None = None
         self._topic = ""
         self._tracks: Any = None
-        self._markers: Any = None
-        self._shown: tuple[int, ...] = ()
+        self._markers: MarkerPublisher | None = None
         self._listener: TransformListener | None = None
         self._detection_subscription: Any = None
         self._reports = self.create_publisher(message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", 10)
@@ -72,7 +70,7 @@ class TrackerNode(ManagedNode):
             self._pipeline = TrackPipeline(config, self._tree)
             self._listener = TransformListener(self, self._tree, self._poll)
             self._tracks = self.create_publisher(message_class(DETECTION_TYPE), "~/tracks", DEPTH)
-            self._markers = self.create_publisher(message_class("visualization_msgs/msg/MarkerArray"), "~/markers", DEPTH)
+            self._markers = MarkerPublisher(self, DEPTH)
         except Exception as error:
             self.release()
             self._fault = self.not_configured(error)
@@ -114,11 +112,12 @@ class TrackerNode(ManagedNode):
         if self._listener is not None:
             self._listener.destroy()
             self._listener = None
-        for publisher in (self._tracks, self._markers):
-            if publisher is not None:
-                self.destroy_publisher(publisher)
+        if self._tracks is not None:
+            self.destroy_publisher(self._tracks)
+        if self._markers is not None:
+            self._markers.destroy()
         self._tracks = self._markers = self._pipeline = None
-        self._tree, self._shown = TransformTree(), ()
+        self._tree = TransformTree()
         self._dropped = self._reported = self._alive = 0
 
     # Callbacks, all on the executor's thread
@@ -133,9 +132,9 @@ class TrackerNode(ManagedNode):
         self._poll()
 
     def _on_jump(self) -> None:
+        self._tree.forget_after(self.get_clock().now().nanoseconds)
         if self._pipeline is not None:
             self.get_logger().info("time jumped: starting anew")
-            self._tree.forget_after(self.get_clock().now().nanoseconds)
             self._pipeline.jumped()
 
     def _poll(self) -> None:
@@ -151,9 +150,8 @@ class TrackerNode(ManagedNode):
     def _publish(self, tracks: Tracks, frame_id: str) -> None:
         self._alive = len(tracks)
         self._tracks.publish(tracks_msg(rclpy_make, tracks, frame_id=frame_id))
-        if self._shown or self._markers.get_subscription_count():
-            self._markers.publish(markers_msg(rclpy_make, tracks, frame_id=frame_id, shown=self._shown))
-            self._shown = marker_ids(tracks)
+        if self._markers is not None:
+            self._markers.publish(tracks, frame_id=frame_id)
 
     # Diagnostics
 

@@ -43,6 +43,16 @@ def test_versions_are_pinned_in_one_place() -> None:
     assert all(re.match(r"[\w-]+==[\w.]+", line) for line in pins)
 
 
+def test_rosdep_is_asked_for_what_the_nodes_use() -> None:
+    """torch, numba and the like are not asked of it: README says how they come from PyPI."""
+    package = ElementTree.parse(REPO / "package.xml").getroot()
+    keys = {element.text for tag in ("depend", "exec_depend") for element in package.iter(tag)}
+    assert {"rclpy", "launch_ros", "rviz2", "python3-numpy", "python3-opencv", "python3-scipy", "python3-yaml"} <= keys
+    block = next(block for block in re.findall(r"```\n(.*?)```", (REPO / "README.md").read_text(), re.S) if "rosdep install" in block)
+    steps = [block.index(step) for step in ("venv --system-site-packages", "COLCON_IGNORE", "venv/bin/activate", "pip install", "-m colcon build")]
+    assert steps == sorted(steps)
+
+
 def test_ament_marker_carries_the_package_name() -> None:
     assert (REPO / "resource" / "bevduet").is_file()
     assert "pytest" in (REPO / "setup.py").read_text().split("extras_require")[1]  # without it `colcon test` runs nothing

@@ -2,11 +2,13 @@
 
     python tools/fault_matrix.py --dataroot data/nuscenes --version v1.0-mini --scene scene-0103
 
-A cell is green if the node answers on while the fault lasts, by its deadline beside what the network takes, no answer rests on a dead sensor, and
-two sweeps after its end every sensor is in the answers again; where a mounting or a lens changes, the boxes must be those that the files give
+A cell is green if the node answers on while the fault lasts, by its deadline beside what the network takes, no answer rests on a dead sensor,
+/diagnostics says what is wrong with it (missing, frozen, invalid, uncalibrated; late where no answer rests on a late one) and ok after, and two
+sweeps after its end every sensor is in the answers again; where a mounting or a lens changes, the boxes must be those that the files give
 with the same change. The exit code is 1 if a cell is red. A cell shows how old its last answer in time was, without the network's share. Rows
 beside those of sensors: transforms late, flood, clock jumping back, node killed and restarted, lifecycle cycled. About eleven minutes with a
-drive of 20 s at --rate 1. Keyframes alone are played, two a second; `tools/bench/ros.py` plays the sensors' own rates.
+drive of 20 s at --rate 1. Keyframes alone are played, two a second, and the flood at 3x is of these: six messages a second of each sensor, three
+in 30 ms each time, for four keyframes. `tools/bench/ros.py` plays the sensors' own rates.
 """
 
 from __future__ import annotations
@@ -77,13 +79,13 @@ def main() -> int:
             for plan, forget in ((running, False), (fresh, True)):
                 if plan.passes:
                     try:
-                        answers = runner.play(plan, forget=forget)
+                        answers, told = runner.play(plan, forget=forget)
                     except (TransitionFailed, OSError) as error:  # a node that died or hangs: what it would have done is red, the table comes
                         for cell in plan.cells:
                             note(cell, Verdict(ok=False, text=f"not played: {error}"))
                         continue
                     for cell in plan.cells:
-                        note(cell, judge(cell, drive.stamps_ns, drive.sensors, answers, deadline_ms=DEADLINE_MS, rate=args.rate))
+                        note(cell, judge(cell, drive.stamps_ns, drive.sensors, answers, told=told, deadline_ms=DEADLINE_MS, rate=args.rate))
                         if cell.kind.boxes and results[cell.kind.title, cell.sensor].ok:
                             compared.append((cell, answers))
             for title in special:

@@ -17,7 +17,16 @@ from ros_nodes.conversion.images import (
     image_msg,
     rectification_from_info,
 )
-from ros_nodes.conversion.status import ERROR, OK, WARN, diagnostics_msg, sensors_used_from_msg, sensors_used_msg, status_msg
+from ros_nodes.conversion.status import (
+    ERROR,
+    OK,
+    WARN,
+    diagnostics_msg,
+    sensor_states_from_msg,
+    sensors_used_from_msg,
+    sensors_used_msg,
+    status_msg,
+)
 
 __all__ = [
     "CLOUD_FIELDS",
@@ -49,6 +58,7 @@ __all__ = [
     "rclpy_make",
     "rectification_from_info",
     "rosbags_make",
+    "sensor_states_from_msg",
     "sensors_used_from_msg",
     "sensors_used_msg",
     "stamp_ns",

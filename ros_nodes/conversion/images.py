@@ -59,6 +59,8 @@ def image_from_msg(message: Any) -> np.ndarray:
 def image_from_compressed_msg(message: Any, reduction: int = 1) -> np.ndarray:
     """Pixels of a `sensor_msgs/CompressedImage` in JPEG or PNG, by the decoder that `bevduet perceive` uses, to the same bits.
 
+    Where the format says that a Bayer mosaic was compressed as it is (`bayer_rggb8; jpeg compressed`), its colours are made as of a raw one.
+
     Args:
         message: the image.
         reduction: see `decode_rgb`.
@@ -67,21 +69,44 @@ def image_from_compressed_msg(message: Any, reduction: int = 1) -> np.ndarray:
         `(H, W, 3)` uint8 RGB, as stored (an EXIF rotation is ignored, as calibration refers to the stored pixels).
 
     Raises:
-        BadSensorData: another format, truncated, or not decodable.
+        BadSensorData: another format or Bayer pattern, truncated, or not decodable.
     """
     name, content = str(message.format), bytes(message.data)
     words = name.lower().replace(";", " ").replace("jpg", "jpeg").split()
     if words and not {"jpeg", "png"} & set(words):
         raise BadSensorData(f"compressed image: format {name!r}; expected jpeg or png")
+    pattern = _mosaic(words)
+    if pattern and pattern not in _TO_RGB:
+        raise BadSensorData(f"compressed image: a mosaic in {pattern} (format {name!r}); expected 8 bits a pixel, or colours")
     kind = image_kind(content)
     if kind is None:
         raise BadSensorData(f"compressed image: {len(content)} bytes that start neither as JPEG nor as PNG (format {name!r})")
     if lacks_end(content, kind):
         raise BadSensorData(f"compressed image: truncated {kind} of {len(content)} bytes; it lacks its end marker")
-    image = decode_rgb(content, reduction)
+    image = decode_rgb(content, 1 if pattern else reduction)  # a smaller mosaic is none
     if image is None:
         raise BadSensorData(f"compressed image: {kind} of {len(content)} bytes cannot be decoded")
-    return image
+    return _demosaiced(image, pattern, reduction) if pattern else image
+
+
+def _mosaic(words: list[str]) -> str:
+    """The Bayer pattern that an image was compressed in, from the words of its format; "" where it has colours, or never had any.
+
+    image_transport writes `<encoding>; jpeg compressed <what it was turned into>`, the last empty where it was left as it was.
+    """
+    bayer = bool(words) and words[0].startswith("bayer_")
+    into = words[words.index("compressed") + 1:] if "compressed" in words else words[1:] if bayer else []
+    left = not set(into) & {"bgr8", "rgb8", "bgr16", "rgb16"}
+    return words[0] if bayer and left else ""
+
+
+def _demosaiced(image: np.ndarray, pattern: str, reduction: int) -> np.ndarray:
+    """`(H, W, 3)` RGB of a mosaic that was decoded as grey, its size divided as `decode_rgb` divides it."""
+    height, width = image.shape[:2]
+    if height % 2 or width % 2:
+        raise BadSensorData(f"compressed image: {width}x{height} pixels of {pattern}; expected even sizes")
+    rgb: np.ndarray = cv2.cvtColor(np.ascontiguousarray(image[..., 0]), _TO_RGB[pattern])
+    return rgb if reduction == 1 else cv2.resize(rgb, (-(-width // reduction), -(-height // reduction)), interpolation=cv2.INTER_AREA)
 
 
 def camera_model_from_info(message: Any, *, rectified: bool = False) -> CameraModel:

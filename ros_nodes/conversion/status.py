@@ -75,6 +75,16 @@ def sensors_used_from_msg(message: Any) -> tuple[str, ...]:
                  for value in status.values if value.value.startswith("used"))
 
 
+def sensor_states_from_msg(message: Any, node: str) -> dict[str, str]:
+    """Sensor -> state, from the message that `diagnostics_msg` made; empty for another node's."""
+    states: dict[str, str] = {}
+    for status in message.status:
+        prefix, _, sensor = str(status.name).rpartition(": ")
+        if prefix == node and (state := str(status.message).partition(":")[0]) in _LEVEL:
+            states[sensor] = state
+    return states
+
+
 def _text(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "unknown"

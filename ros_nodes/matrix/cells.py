@@ -28,6 +28,7 @@ class Kind:
         dead: whether the sensor must not be in any answer while it lasts.
         back_ns: how far all stamps are moved back while it lasts.
         timed: whether answers must keep their deadline while it lasts.
+        told: states of which `/diagnostics` must tell one while it lasts, where no answer rests on the sensor, and ok after; () for none.
         boxes: whether the boxes must be those of files with the same calibration.
         of: the message types whose sensors it is tried on.
     """
@@ -37,22 +38,23 @@ class Kind:
     dead: bool = True
     back_ns: int = 0
     timed: bool = True
+    told: tuple[str, ...] = ()
     boxes: bool = False
     of: tuple[str, ...] = READINGS
 
 
 SENSOR_KINDS = (
-    Kind(title="lost", fault={"fault": "drop"}),
-    Kind(title="late 50 ms", fault={"fault": "delay", "ms": 50}, dead=False),
-    Kind(title="late 150 ms", fault={"fault": "delay", "ms": 150}, dead=False),
-    Kind(title="late 500 ms", fault={"fault": "delay", "ms": 500}, dead=False),
-    Kind(title="frozen", fault={"fault": "freeze"}),
-    Kind(title="corrupt", fault={"fault": "corrupt", "mode": "truncate"}),
-    Kind(title="wrong size", fault={"fault": "wrong_size"}),
-    Kind(title="noise", fault={"fault": "corrupt", "mode": "noise"}, of=(COMPRESSED,)),
-    Kind(title="wrong encoding", fault={"fault": "wrong_encoding"}),
-    Kind(title="wrong step", fault={"fault": "wrong_step"}, of=(IMAGE, CLOUD)),
-    Kind(title="points are NaN", fault={"fault": "nan_points"}, of=(CLOUD,)),
+    Kind(title="lost", fault={"fault": "drop"}, told=("missing",)),
+    Kind(title="late 50 ms", fault={"fault": "delay", "ms": 50}, dead=False, told=("late", "missing")),
+    Kind(title="late 150 ms", fault={"fault": "delay", "ms": 150}, dead=False, told=("late", "missing")),
+    Kind(title="late 500 ms", fault={"fault": "delay", "ms": 500}, dead=False, told=("late", "missing")),
+    Kind(title="frozen", fault={"fault": "freeze"}, told=("frozen",)),
+    Kind(title="corrupt", fault={"fault": "corrupt", "mode": "truncate"}, told=("invalid",)),
+    Kind(title="wrong size", fault={"fault": "wrong_size"}, told=("invalid",)),
+    Kind(title="noise", fault={"fault": "corrupt", "mode": "noise"}, told=("invalid",), of=(COMPRESSED,)),
+    Kind(title="wrong encoding", fault={"fault": "wrong_encoding"}, told=("invalid",)),
+    Kind(title="wrong step", fault={"fault": "wrong_step"}, told=("invalid",), of=(IMAGE, CLOUD)),
+    Kind(title="points are NaN", fault={"fault": "nan_points"}, told=("invalid",), of=(CLOUD,)),
     Kind(title="mounting changes", fault={"fault": "decalibrate", "yaw_deg": 3.0}, dead=False, boxes=True),
     Kind(title="lens changes", fault={"fault": "intrinsics", "factor": 1.1}, dead=False, boxes=True, of=(IMAGE, COMPRESSED)),
 )
@@ -63,8 +65,8 @@ RIG_KINDS = (
     Kind(title="clock back 5 s", fault={"fault": "clock_back", "seconds": 5.0}, dead=False, back_ns=5_000_000_000, timed=False),
 )
 COMING_KINDS = (
-    Kind(title="calibration comes later", fault={"fault": "no_info"}, timed=False, of=(IMAGE, COMPRESSED)),
-    Kind(title="transform comes later", fault={"fault": "tf_missing"}, timed=False),
+    Kind(title="calibration comes later", fault={"fault": "no_info"}, timed=False, told=("uncalibrated",), of=(IMAGE, COMPRESSED)),
+    Kind(title="transform comes later", fault={"fault": "tf_missing"}, timed=False, told=("uncalibrated",)),
 )
 """These are in force from the start of a pass, at a node that knows nothing yet: also not how much to wait for whom."""
 

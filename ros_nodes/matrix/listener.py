@@ -14,9 +14,18 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
-from ros_nodes.conversion import DETECTION_TYPE, detections_from_msg, message_available, message_class, sensors_used_from_msg, stamp_ns
+from ros_nodes.conversion import (
+    DETECTION_TYPE,
+    detections_from_msg,
+    message_available,
+    message_class,
+    sensor_states_from_msg,
+    sensors_used_from_msg,
+    stamp_ns,
+)
 from ros_nodes.matrix.notes import Heard, Moment, Notes
 from ros_nodes.matrix.same_boxes import Rows
+from ros_nodes.matrix.told import Told
 from ros_nodes.player_topics import HEADER, SAMPLE_TOPIC, SCENE_TOPIC, STRING
 
 INFERENCE = ("queue", "preprocess", "prepare", "network", "decode")
@@ -31,12 +40,13 @@ class Listener:
     """
 
     def __init__(self, fusion: str, player: str) -> None:
-        self.notes = Notes()
+        self.notes, self._fusion = Notes(), fusion
         self._context = rclpy.Context()
         rclpy.init(context=self._context, args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = node = rclpy.create_node("fault_matrix", context=self._context)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         node.create_subscription(message_class("diagnostic_msgs/msg/DiagnosticArray"), f"/{fusion}/sensors_used", self._on_answer, 50)
+        node.create_subscription(message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", self._on_report, 50)
         if message_available(DETECTION_TYPE):
             node.create_subscription(message_class(DETECTION_TYPE), f"/{fusion}/detections", self._on_detections, 50)
         node.create_subscription(message_class(STRING), SCENE_TOPIC, self._on_scene, latched)
@@ -62,6 +72,11 @@ class Listener:
         stages = {value.key: float(value.value) for status in message.status if status.name.endswith(": stages") for value in status.values}
         notes.answers.append(Heard(number=notes.passes - 1, stamp_ns=stamp_ns(message.header.stamp), used=sensors_used_from_msg(message), at_s=at_s,
                                    inference_ms=sum(stages.get(name, 0.0) for name in INFERENCE)))
+
+    def _on_report(self, message: Any) -> None:
+        notes, states = self.notes, sensor_states_from_msg(message, self._fusion)
+        if states:
+            notes.told.append(Told(number=notes.passes - 1, stamp_ns=stamp_ns(message.header.stamp), states=states))
 
     def _on_detections(self, message: Any) -> None:
         notes, found = self.notes, detections_from_msg(message)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from ros_nodes.matrix.same_boxes import Rows
+from ros_nodes.matrix.told import Told
 from ros_nodes.matrix.verdict import Seen
 
 
@@ -35,6 +36,7 @@ class Notes:
 
     Attributes:
         answers: in the order of arrival.
+        told: reports of `/diagnostics`, likewise.
         rows: (pass, stamp) -> boxes.
         moments: keyframes that were reached.
         passes: how many have begun.
@@ -42,6 +44,7 @@ class Notes:
     """
 
     answers: list[Heard] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     rows: dict[tuple[int, int], Rows] = field(default_factory=dict)
     moments: list[Moment] = field(default_factory=list)
     passes: int = 0

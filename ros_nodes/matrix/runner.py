@@ -15,7 +15,9 @@ import yaml
 
 from ros_nodes.lifecycle_client import LifecycleClient
 from ros_nodes.matrix.cells import Cell, Plan
+from ros_nodes.matrix.endurance import STEADY_ANSWERS, judge_growth, judge_steady, steady_answers
 from ros_nodes.matrix.listener import Listener
+from ros_nodes.matrix.told import Told
 from ros_nodes.matrix.verdict import Seen, Verdict
 from ros_nodes.player_events import SCENE_GAP_NS
 from ros_nodes.player_root import Recording
@@ -24,7 +26,6 @@ from ros_nodes.processes import NodeProcess, ProcessGroup
 NODE, PLAYER = "fusion_node", "player_node"
 PATIENCE_S = 180.0
 LAST_ANSWERS_S = 3.0
-GROWTH_MB = 20.0
 DEADLINE_MS = 60.0
 
 
@@ -100,8 +101,8 @@ class Runner:
         self._client.deactivate(name, PATIENCE_S)
         self._client.cleanup(name, PATIENCE_S)
 
-    def play(self, plan: Plan, *, forget: bool = False) -> list[Seen]:
-        """Play the passes of a plan and return every answer.
+    def play(self, plan: Plan, *, forget: bool = False) -> tuple[list[Seen], list[Told]]:
+        """Play the passes of a plan and return every answer and every report of `/diagnostics`.
 
         Args:
             plan: with at least one pass.
@@ -109,19 +110,21 @@ class Runner:
         """
         if forget:
             answers: list[Seen] = []
+            told: list[Told] = []
             for cell in plan.cells:
                 self.take_down(NODE)
                 self.bring_up(NODE)
-                heard = self._passes([self._record(replace(cell, number=0))], 1, until_ns=self.drive.stamps_ns[cell.until])
+                heard, reports = self._passes([self._record(replace(cell, number=0))], 1, until_ns=self.drive.stamps_ns[cell.until])
                 answers += [replace(seen, number=cell.number) for seen in heard]
-            return answers
+                told += [replace(report, number=cell.number) for report in reports]
+            return answers, told
         return self._passes([self._record(cell) for cell in plan.cells], plan.passes)
 
     def _record(self, cell: Cell) -> dict[str, Any]:
         return cell.record(self.drive.stamps_ns, self.drive.first_ns, self.drive.pass_ns)
 
     def _passes(self, records: Sequence[dict[str, Any]], passes: int, during: Callable[[], None] | None = None,
-                until_ns: int | None = None) -> list[Seen]:
+                until_ns: int | None = None) -> tuple[list[Seen], list[Told]]:
         """Play with these faults; until the end, until `during` returns, or until an answer has a stamp from `until_ns` on."""
         notes = self.listener.begin()
         with tempfile.TemporaryDirectory(prefix="bevduet-") as folder:
@@ -134,7 +137,7 @@ class Runner:
             if during is not None:
                 during()
                 self._group.end_one(player)
-                return notes.seen(self._rate)
+                return notes.seen(self._rate), list(notes.told)
             limit_s = time.monotonic() + PATIENCE_S + 2 * passes * self.drive.pass_ns * 1e-9 / self._rate
             while notes.passes <= passes and not notes.finished and time.monotonic() < limit_s and self.node.exit_code() is None:
                 if until_ns is not None and any(answer.stamp_ns >= until_ns for answer in notes.answers[-1:]):
@@ -142,44 +145,43 @@ class Runner:
                 time.sleep(0.05)
             time.sleep(LAST_ANSWERS_S if notes.finished else 0.0)
             self._group.end_one(player)
-        return notes.seen(self._rate)
+        return notes.seen(self._rate), list(notes.told)
 
     def killed_and_restarted(self) -> Verdict:
-        """Kill the node amid a drive, start another, and count the sweeps until every sensor is in an answer again."""
-        first: list[bool] = []
+        """Kill the node amid a drive, start another, and count the sweeps until every sensor is in all answers again."""
+        verdicts: list[Verdict] = []
 
         def during() -> None:
             answers = self.listener.notes.answers
             self._wait(lambda: len(answers) >= 3)
             self._group.kill(self.node)
             self.start_node()
-            before = len(answers)  # the dead node's last may have been under way until now
-            self._wait(lambda: len(answers) >= before + 3)
-            first.extend(set(heard.used) == set(self.drive.sensors) for heard in answers[before:before + 3])
+            verdicts.append(self._steady(len(answers)))  # the dead node's last may have been under way until now
 
         self._passes([], 50, during)
-        return Verdict(ok=any(first), text=f"ok, whole at answer {first.index(True) + 1}" if any(first) else "not whole in 3 answers")
+        return verdicts[0]
 
     def cycled(self, times: int) -> Verdict:
         """Take the node down and bring it up again so many times amid a drive; it must answer after, and not have grown."""
         sizes_mb: list[float] = []
-        whole: list[bool] = []
+        verdicts: list[Verdict] = []
 
         def during() -> None:
             for _ in range(times):
                 self.take_down(NODE)
                 self.bring_up(NODE)
                 sizes_mb.append(_resident_mb(self.node.pid))
-            answers = self.listener.notes.answers
-            before = len(answers)
-            self._wait(lambda: len(answers) >= before + 3)
-            whole.extend(set(heard.used) == set(self.drive.sensors) for heard in answers[before:before + 3])
+            verdicts.append(self._steady(len(self.listener.notes.answers)))
 
         self._passes([], 50, during)
-        settled = sizes_mb[len(sizes_mb) // 5:]
-        growth_mb = max(settled[len(settled) // 2:]) - max(settled[:len(settled) // 2 + 1])
-        text = f"grew by {growth_mb:.0f} MB in the later half"
-        return Verdict(ok=any(whole) and growth_mb < GROWTH_MB, text=("ok, " if any(whole) else "no whole answer after it, ") + text)
+        steady, growth = verdicts[0], judge_growth(sizes_mb)
+        return Verdict(ok=steady.ok and growth.ok, text=f"{steady.text}, {growth.text}")
+
+    def _steady(self, before: int) -> Verdict:
+        """Of the answers after so many."""
+        answers = self.listener.notes.answers
+        self._wait(lambda: len(steady_answers(answers[before:])) >= STEADY_ANSWERS)
+        return judge_steady(answers[before:], self.drive.sensors)
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         limit_s = time.monotonic() + PATIENCE_S

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ros_nodes.matrix.cells import RIG, Cell
 from ros_nodes.matrix.same_boxes import Rows
+from ros_nodes.matrix.told import Told, complaint
 
 NEAR_NS = 200_000_000
 """An answer belongs to the keyframe whose stamp is this near: without the LiDAR answers have a camera's stamp."""
@@ -47,8 +48,8 @@ ON_THE_WAY_MS = 100.0
 """What an answer may take beside its deadline and the network: messages under way, on a machine that also plays them."""
 
 
-def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers: Sequence[Seen], *, deadline_ms: float = 60.0,
-          rate: float = 1.0) -> Verdict:
+def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers: Sequence[Seen], *, told: Sequence[Told] | None = None,
+          deadline_ms: float = 60.0, rate: float = 1.0) -> Verdict:
     """One cell of the matrix.
 
     Args:
@@ -56,6 +57,7 @@ def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers:
         stamps_ns: of the drive's keyframes.
         sensors: all that there are.
         answers: of all passes.
+        told: the reports of `/diagnostics`, of all passes; None: they are not judged.
         deadline_ms: of the node; `rate` of the player, which its deadlines follow.
     """
     back_ns = cell.kind.back_ns
@@ -82,6 +84,9 @@ def judge(cell: Cell, stamps_ns: Sequence[int], sensors: Sequence[str], answers:
             if rest:
                 return Verdict(ok=False, text="lost again after its recovery")
             used_during = sum(cell.sensor in used for used in answered)
+            lack = "" if told is None else complaint(cell, stamps_ns, told, used=used_during > 0)
+            if lack:
+                return Verdict(ok=False, text=lack)
             text = "ok" if cell.kind.dead or cell.sensor == RIG else f"ok, used {used_during}/{len(during)}"
             return Verdict(ok=True, text=text + (f", {in_time[-1]:.0f} ms" if cell.kind.timed else ""))
     lacking = sorted(set(sensors) - set(after[-1] or ()))

@@ -1,18 +1,19 @@
 """ROS 2 in tests: a domain of this test run alone, node processes that end with their test, and waiting for what happens.
 
 A test that takes one of the fixtures `ros`, `start_node` or `lifecycle` is skipped where ROS 2 is not installed. Modules that import
-rclpy at their top call `pytest.importorskip("rclpy")` before.
+rclpy at their top call `pytest.importorskip("rclpy")` before. Where CI is set, such a skip is a failure: there ROS 2 must be installed.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,32 @@ from ros_nodes.processes import NodeProcess, ProcessGroup
 REPO = Path(__file__).resolve().parents[2]
 DOMAINS = range(51, 101)
 PATIENCE_S = 60.0  # on a busy machine discovery takes seconds and loading a model tens of them
+
+
+def must_run(reason: str) -> bool:
+    """Whether a skip for this reason is a failure: for lack of ROS 2, or of messages that the set-up builds, in CI."""
+    return bool(os.environ.get("CI")) and re.search(r"rclpy|ROS 2|\w+_msgs", reason) is not None and "a full ROS 2 has" not in reason
+
+
+def _unless_skipped_in_ci(report: Any) -> Any:
+    """The report, of a failure where it is of a skip that CI must not have."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if must_run(reason):
+            report.outcome, report.longrepr = "failed", f"{reason.removeprefix('Skipped: ')}; with CI set it must be"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Of a test that skipped itself."""
+    return _unless_skipped_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    """Of a module that skipped itself."""
+    return _unless_skipped_in_ci((yield))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from ros_nodes import conversion as c
 from ros_nodes.bag import add_parser
 from ros_nodes.bag_reader import BagSource
 from ros_nodes.bag_root import write_root
+from ros_nodes.bag_scan import scan_bag
 from ros_nodes.bag_writer import write_bag
 from ros_nodes.faults import Fault, parse_fault
 from ros_nodes.player_codec import rosbags_codec, stamp_of
@@ -238,6 +239,22 @@ def test_a_robots_own_bag(tmp_path: Path) -> None:
     eye = second.cameras["CAM_EYE"]
     assert eye is not None and abs(eye.stamp_ns - second.stamp_ns) == 100 * MS
     assert eye.image[10, 20].tolist() in ([40] * 3, [60] * 3)  # the centre stays where it is
+
+
+def test_a_calibration_elsewhere_is_found_by_its_frame_or_missed_by_name(tmp_path: Path) -> None:
+    def under(topic: str) -> list[tuple[int, str, str, Any]]:
+        return [(at, topic if kind == CAMERA_INFO else name, kind, message) for at, name, kind, message in robot()]
+
+    bag = make_bag(tmp_path / "elsewhere", under("/calibrations/eye"))
+    contents = scan_bag(bag, CODEC, {**ROBOT_SENSORS, "CAM_SAME": "/eye/image_raw"})
+    assert contents.sensors["CAM_EYE"].info_topic == "/calibrations/eye"
+    assert len(contents.models["CAM_EYE"]) == len(contents.models["CAM_SAME"]) == 8
+    bare = make_bag(tmp_path / "bare", [each for each in robot() if each[2] != CAMERA_INFO])
+    with pytest.raises(UserError, match="no calibrations for CAM_EYE: none on /eye/camera_info, and of the images' frame 'eye' none"):
+        scan_bag(bare, CODEC, ROBOT_SENSORS)
+    twice = make_bag(tmp_path / "twice", [*under("/calibrations/eye"), *under("/calibrations/other")])
+    with pytest.raises(UserError, match="2 calibrations for CAM_EYE: .*/calibrations/eye and /calibrations/other"):
+        scan_bag(twice, CODEC, ROBOT_SENSORS)
 
 
 def test_what_is_damaged_is_left_out_and_named(tmp_path: Path) -> None:

@@ -103,6 +103,24 @@ def test_compressed_bytes_are_untouched_and_decode(make: c.Make, kind: str) -> N
     assert image.shape == (8, 16, 3) and np.abs(image.astype(int) - [50, 100, 200]).max() <= 3
 
 
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_compressed_mosaics_get_their_colours(pattern: str, kind: str) -> None:
+    cell = np.array([{"r": 200, "g": 100, "b": 50}[letter] for letter in pattern], np.uint8).reshape(2, 2)
+    mosaic = np.tile(cell, (16, 16))
+    content = cv2.imencode("." + {"jpeg": "jpg"}.get(kind, kind), mosaic, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    for reduction in (1, 2, 4):
+        message = SimpleNamespace(format=f"bayer_{pattern}8; {kind} compressed ", data=content)
+        image = c.image_from_compressed_msg(message, reduction)
+        assert image.shape == (32 // reduction, 32 // reduction, 3)
+        inner = image[4:-4, 4:-4] if reduction == 1 else image[2:-2, 2:-2]
+        assert np.abs(inner.astype(int) - [200, 100, 50]).max() <= 6
+    coloured = c.image_from_compressed_msg(SimpleNamespace(format=f"bayer_{pattern}8; {kind} compressed bgr8", data=content))
+    np.testing.assert_array_equal(coloured[..., 0], coloured[..., 1])  # was turned into colours before it was compressed
+    with pytest.raises(BadSensorData, match=f"a mosaic in bayer_{pattern}16"):
+        c.image_from_compressed_msg(SimpleNamespace(format=f"bayer_{pattern}16; {kind} compressed ", data=content))
+
+
 def test_wrong_compressed_images_are_named() -> None:
     content = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8))[1].tobytes()
     assert c.image_from_compressed_msg(SimpleNamespace(format="rgb8; jpeg compressed bgr8", data=content)).shape == (32, 32, 3)

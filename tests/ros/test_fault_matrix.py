@@ -20,9 +20,11 @@ from fusion.data import open_source
 from ros_nodes.conversion import camera_model_from_info, transform_from_msg
 from ros_nodes.faults import parse_fault
 from ros_nodes.matrix.cells import RIG, Cell, plan_cells
+from ros_nodes.matrix.endurance import judge_growth, judge_steady, slope
 from ros_nodes.matrix.notes import Heard, Moment, Notes
 from ros_nodes.matrix.offline import judge_boxes, pretended
 from ros_nodes.matrix.same_boxes import Rows
+from ros_nodes.matrix.told import Told
 from ros_nodes.matrix.verdict import Seen, Verdict, judge
 from ros_nodes.player_codec import rosbags_codec
 from ros_nodes.player_events import RootSource
@@ -221,3 +223,59 @@ def test_impossible_plans_are_named() -> None:
         plan_cells(SENSORS, CAMERAS, 12)
     with pytest.raises(ValueError, match="row 'gone': unknown; expected some of lost, "):
         plan_cells(SENSORS, CAMERAS, 40, ["gone"])
+
+
+def reports(cell: Cell, state: str, after: str = "ok") -> list[Told]:
+    """One report 0.3 s after each keyframe: a state while the fault lasts, another after."""
+    return [Told(number=cell.number, stamp_ns=stamp + 300_000_000, states=dict.fromkeys(SENSORS, "ok") | {
+        cell.sensor: state if cell.begin <= k < cell.end else after if k >= cell.end else "ok"}) for k, stamp in enumerate(STAMPS)]
+
+
+@pytest.mark.parametrize(("title", "state"), [
+    ("lost", "missing"), ("frozen", "frozen"), ("corrupt", "invalid"), ("wrong size", "invalid"), ("wrong encoding", "invalid"),
+    ("wrong step", "invalid"), ("calibration comes later", "uncalibrated"), ("transform comes later", "uncalibrated"), ("late 500 ms", "late")])
+def test_what_is_wrong_must_be_told_and_that_it_is_over(title: str, state: str) -> None:
+    cell = cell_of(title, "CAM_0")
+
+    def verdict(told: list[Told], answers: list[Seen] | None = None) -> Verdict:
+        return judge(cell, STAMPS, SENSORS, honest(cell) if answers is None else answers, told=told)
+
+    assert verdict(reports(cell, state)).ok
+    assert verdict(reports(cell, "ok")).text == f"/diagnostics told ok of it, not {' or '.join(cell.kind.told)}"
+    assert not verdict(reports(cell, "frozen" if state != "frozen" else "invalid")).ok
+    assert verdict(reports(cell, state, after=state)).text == f"/diagnostics tells {state} after it, not ok"
+    assert "told nothing of it" in verdict([]).text
+    assert not verdict([replace(report, number=report.number + 1) for report in reports(cell, state)]).ok
+    if not cell.kind.dead:  # what answers rest on is well
+        assert verdict(reports(cell, "ok"), [replace(seen, used=SENSORS) for seen in honest(cell)]).ok
+
+
+def test_every_dead_sensor_has_a_state_that_must_be_told() -> None:
+    running, fresh = plan_cells(SENSORS, CAMERAS, len(STAMPS))
+    assert all(cell.kind.told for cell in (*running.cells, *fresh.cells) if cell.kind.dead)
+    assert all(cell.kind.told for cell in plan_cells(SENSORS, CAMERAS, len(STAMPS), transport="compressed")[0].cells if cell.kind.dead)
+    cell = cell_of("clock back 5 s", RIG)
+    assert judge(cell, STAMPS, SENSORS, [replace(seen, used=SENSORS) for seen in honest(cell)], told=[]).ok
+
+
+def heard(*whole: bool, numbers: Sequence[int] = ()) -> list[Heard]:
+    return [Heard(number=numbers[k] if numbers else 0, stamp_ns=STAMPS[k], used=SENSORS if each else CAMERAS, inference_ms=0.0, at_s=0.0)
+            for k, each in enumerate(whole)]
+
+
+def test_a_restarted_node_must_be_whole_soon_and_stay_so() -> None:
+    assert judge_steady(heard(False, False, True, True, True, True), SENSORS) == Verdict(ok=True, text="ok, whole from answer 3 on")
+    assert not judge_steady(heard(False, False, False, True, True, True), SENSORS).ok
+    assert judge_steady(heard(True, False, False, True, True, True), SENSORS).text == "whole, then not: sensors were lost again"
+    assert judge_steady(heard(True, True, True), SENSORS).text == "3 answers after it, expected 6"
+    assert judge_steady(heard(True, True, True, False, False, True, True, True, numbers=(0, 0, 0, 1, 1, 1, 1, 1)), SENSORS).ok  # a new pass
+    assert not judge_steady([], SENSORS).ok
+
+
+def test_memory_that_grows_a_little_with_each_cycle_is_seen_and_one_that_wanders_is_not() -> None:
+    noise = np.random.default_rng(1).normal(0.0, 2.0, 50)
+    assert slope([3.0]) == 0.0 and slope([1.0, 3.0, 5.0, 90.0]) == pytest.approx(2.0, abs=30)
+    assert judge_growth([*(700 + 5.0 * k for k in range(10)), *(750 + noise[10:])]).ok  # warming up
+    leak = judge_growth(700 + 0.52 * np.arange(50) + noise)  # 13 MB in the later half
+    assert not leak.ok and leak.text.startswith("grew by 0.5")
+    assert judge_growth([700.0] * 49 + [760.0]).ok

@@ -25,7 +25,7 @@ ACTIVATE, CONFIGURE = 3, 1  # ids of lifecycle_msgs/msg/Transition
 
 NAMES = {  # what we use, by the module of launch and launch_ros that has it
     "launch": ["LaunchContext", "LaunchDescription"],
-    "launch.actions": ["DeclareLaunchArgument", "EmitEvent", "OpaqueFunction", "RegisterEventHandler", "Shutdown"],
+    "launch.actions": ["DeclareLaunchArgument", "EmitEvent", "OpaqueFunction", "RegisterEventHandler", "Shutdown", "UnregisterEventHandler"],
     "launch.event_handlers": ["OnProcessStart"],
     "launch.events": ["matches_action"],
     "launch_ros": [],
@@ -72,6 +72,10 @@ def launch(what: str, **given: str) -> tuple[dict[str, Made], list[Made]]:
     return arguments, function(SimpleNamespace(launch_configurations=configurations))
 
 
+def handlers_of(actions: list[Made]) -> list[Made]:
+    return [action.args[0] for action in actions if action.kind == "RegisterEventHandler"]
+
+
 def test_there_is_a_launch_file_for_every_bringup() -> None:
     assert {path.name.split(".")[0] for path in (REPO / "launch").iterdir() if path.name.endswith(".launch.py")} == set(BRINGUPS)
 
@@ -89,17 +93,33 @@ def test_nodes_are_those_of_the_bringup_and_end_together(what: str) -> None:
 def test_each_node_is_led_to_active_after_the_one_before() -> None:
     _, actions = launch("replay")
     fusion, player = (action for action in actions if action.kind == "LifecycleNode")
-    handlers = [action.args[0] for action in actions if action.kind == "RegisterEventHandler"]
     steps = []
-    for handler in handlers:
-        (emitted,) = handler.on_start if handler.kind == "OnProcessStart" else handler.entities
-        watched = handler.target_action if handler.kind == "OnProcessStart" else handler.target_lifecycle_node
-        changed = emitted.event.lifecycle_node_matcher.args[0]
-        steps.append((watched.name, getattr(handler, "goal_state", "started"), changed.name, emitted.event.transition_id))
+    for handler in handlers_of(actions):
+        (emitted,) = handler.on_start if handler.kind == "OnProcessStart" else handler.entities[:1]
+        if emitted.kind == "EmitEvent":
+            watched = handler.target_action if handler.kind == "OnProcessStart" else handler.target_lifecycle_node
+            changed = emitted.event.lifecycle_node_matcher.args[0]
+            steps.append((watched.name, getattr(handler, "goal_state", "started"), changed.name, emitted.event.transition_id))
     assert steps == [("fusion_node", "started", "fusion_node", CONFIGURE), ("fusion_node", "inactive", "fusion_node", ACTIVATE),
                      ("fusion_node", "active", "player_node", CONFIGURE), ("player_node", "inactive", "player_node", ACTIVATE)]
     assert actions.index(fusion) > max(at for at, action in enumerate(actions) if action.kind == "RegisterEventHandler")
     assert player is actions[-1]
+
+
+@pytest.mark.usefixtures("launch_system")
+def test_a_node_is_led_once_and_ends_all_only_until_it_is_active() -> None:
+    """Who deactivates, cleans up and configures a node by hand is not led against, nor is the launch ended by what fails then."""
+    _, actions = launch("replay_with_tracker")
+    handlers = handlers_of(actions)
+    assert all(handler.handle_once for handler in handlers)
+    for name in BRINGUPS["replay_with_tracker"]:
+        own = [handler for handler in handlers if handler.kind == "OnStateTransition" and handler.target_lifecycle_node.name == name]
+        ends = {(handler.start_state, handler.goal_state): handler for handler in own if handler.entities[0].kind == "Shutdown"}
+        assert {states: handler.entities[0].reason.split(";")[0] for states, handler in ends.items()} == {
+            ("configuring", "unconfigured"): f"{name}: configure failed", ("activating", "inactive"): f"{name}: activate failed"}
+        (done,) = [handler for handler in own if handler.entities[0].kind == "UnregisterEventHandler"]
+        assert (done.start_state, done.goal_state) == ("activating", "active")
+        assert {id(action.args[0]) for action in done.entities} == {id(handler) for handler in ends.values()}
 
 
 @pytest.mark.usefixtures("launch_system")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -94,3 +95,62 @@ def test_the_nodes_refuse_warn_and_report_by_their_whole_name(
     tracker.trigger_cleanup()
     assert set_to(tracker, "min_hits", 4) == (True, "")
     tracker.destroy_node()
+
+
+def test_a_transition_that_is_not_possible_is_refused(context: None, capfd: pytest.CaptureFixture[str]) -> None:
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+
+    from ros_nodes.managed_node import ManagedNode
+
+    node = ManagedNode("refusing", {})
+
+    def ask(number: int = 0, label: str = "") -> tuple[bool, str]:
+        request = ChangeState.Request(transition=Transition(id=number, label=label))
+        return node._service_change_state.callback(request, ChangeState.Response()).success, node.state_label
+
+    assert ask(Transition.TRANSITION_ACTIVATE) == (False, "unconfigured")
+    assert "no transition 3 from unconfigured; there is configure (1), shutdown (5)" in capfd.readouterr().err
+    assert ask(99) == (False, "unconfigured") and ask(label="fly") == (False, "unconfigured")
+    assert ask(Transition.TRANSITION_CONFIGURE) == (True, "inactive")
+    assert ask(Transition.TRANSITION_CONFIGURE) == (False, "inactive") and ask(label="cleanup") == (True, "unconfigured")
+    assert ask(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN) == (True, "finalized")
+    assert ask(Transition.TRANSITION_CONFIGURE) == (False, "finalized")
+    node.destroy_node()
+
+
+@pytest.mark.parametrize("which", ["fusion", "tracker"])
+def test_a_clock_that_jumps_back_forgets_transforms_in_every_state(context: None, which: str) -> None:
+    from rclpy.time import Time
+
+    from ros_nodes.fusion_lifecycle import FusionNode
+    from ros_nodes.tracker_lifecycle import TrackerNode
+
+    node = FusionNode() if which == "fusion" else TrackerNode()
+    clock: Any = node.get_clock()
+    clock.set_ros_time_override(Time(seconds=9, clock_type=clock.clock_type))
+    for stamp_s in (3.9, 4.5, 9.0):
+        node._tree.insert("odom", "base_link", int(1e9 * stamp_s), translation_m=(stamp_s, 0, 0), rotation_wxyz=(1, 0, 0, 0))
+    clock.set_ros_time_override(Time(seconds=4, clock_type=clock.clock_type))
+    node._tree.insert("odom", "base_link", 4_010_000_000, translation_m=(0, 0, 0), rotation_wxyz=(1, 0, 0, 0))
+    with pytest.raises(Exception, match="the newest transform is 90.0 ms older"):
+        node._tree.lookup("odom", "base_link", 4_100_000_000)
+    node.destroy_node()
+
+
+def test_inference_that_fails_on_and_on_is_told_once_and_not_at_all_after_the_end(context: None, capfd: pytest.CaptureFixture[str]) -> None:
+    import rclpy
+
+    from ros_nodes.fusion_lifecycle import FusionNode
+
+    node = FusionNode()
+    for _ in range(5):
+        node._on_inference_error(1_500_000_000, RuntimeError("no memory"))
+    assert capfd.readouterr().err.count("inference failed at stamp 1.5") == 1
+    assert node._status.errors == node._status.errors_in_a_row == 5
+    rclpy.shutdown()
+    node._on_inference_error(1_600_000_000, ValueError("publisher's context is invalid"))
+    node._on_answer(SimpleNamespace())  # type: ignore[arg-type]
+    assert node._status.errors == 5 and node._status.answers == 0 and not capfd.readouterr().err
+    rclpy.init()
+    node.destroy_node()

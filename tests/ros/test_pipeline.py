@@ -25,6 +25,7 @@ from ros_nodes.parameters import read_config
 from ros_nodes.perception import LastStages
 from ros_nodes.pipeline import Answer, FusionPipeline
 from ros_nodes.placing import Calibrations
+from ros_nodes.transforms import TransformUnavailable
 
 WAIT_S = 10.0
 
@@ -184,7 +185,7 @@ def test_after_a_jump_back_answers_go_on_and_none_is_from_before(rig: Rig) -> No
     rig.instant(9000)
     assert rig.answer().detections.stamp_ns == 9000 * MS
     rig.hang(9100)  # still in work when time jumps
-    rig.pipeline.jumped(1000 * MS)
+    rig.pipeline.jumped()
     rig.perceiver.go.set()
     rig.instant(1000)
     assert rig.answer().detections.stamp_ns == 1000 * MS
@@ -200,6 +201,21 @@ def test_a_jump_of_the_stamps_alone_is_one_too(rig: Rig) -> None:
         rig.pipeline.offer(name, message, 9100 * MS)
     rig.pipeline.poll(9160 * MS)
     assert rig.answer().detections.stamp_ns == 1000 * MS
+
+
+def test_transforms_of_the_time_before_a_jump_are_forgotten_by_stamps_and_by_no_other_clock(rig: Rig) -> None:
+    rig.instant(9000)
+    rig.answer()
+    rig.pose(9500)
+    rig.pipeline.poll(1000 * MS)  # a clock of another kind: simulated time was switched off
+    assert rig.pipeline.jumps == 1
+    rig.tree.lookup("odom", "base_link", 9400 * MS)
+    rig.lidar(9490)
+    rig.lidar(9100)  # half a second back
+    assert rig.pipeline.jumps == 2
+    rig.pose(9100)
+    with pytest.raises(TransformUnavailable, match="the newest transform is 50.0 ms older"):
+        rig.tree.lookup("odom", "base_link", 9150 * MS)
 
 
 def test_a_clock_that_is_disciplined_is_no_jump_and_one_that_leaps_is_seen_without_a_reading(rig: Rig) -> None:
@@ -246,6 +262,21 @@ def test_the_camera_takes_over_when_the_lidar_is_silent() -> None:
         answer = rig.answer()
     assert answer.used == ("FRONT", "TOP") and rig.pipeline.counts()[2] == "TOP"
     assert rig.pipeline.stop(WAIT_S)
+
+
+def test_how_long_inference_owes_an_answer_is_known(rig: Rig) -> None:
+    assert rig.pipeline.unanswered_s() == 0.0
+    rig.hang(1000)
+    first_s = rig.pipeline.unanswered_s()
+    rig.instant(1100)
+    assert 0.0 < first_s < rig.pipeline.unanswered_s()
+    rig.perceiver.go.set()
+    rig.answer()
+    rig.answer()
+    rig.perceiver.fails = True
+    rig.instant(1200)
+    rig.errors.get(timeout=WAIT_S)
+    assert rig.pipeline.unanswered_s() == 0.0
 
 
 def test_nothing_is_answered_after_the_end(rig: Rig) -> None:

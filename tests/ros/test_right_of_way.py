@@ -112,3 +112,21 @@ def test_messages_go_on_beside_long_work(told: Told, way: RightOfWay, kind: Any)
     with way:
         assert [told.send(kind, number) for number in (1, 2, 3)] == [True] * 3
     assert told.numbers == [1, 2, 3]
+
+
+def test_a_callback_that_raises_does_not_end_the_executor(ros: Any) -> None:
+    raised: list[Exception] = []
+    for failed in (raised.append, None):
+        executor = GivingWay(RightOfWay(), context=ros.context, failed=failed)
+        node = rclpy.create_node("raises", context=ros.context)
+        node.create_timer(0.001, lambda: [].pop())
+        executor.add_node(node)
+        if failed is None:
+            with pytest.raises(IndexError):
+                executor.spin_once(5.0)
+        else:
+            executor.spin_once(5.0)
+            executor.spin_once(5.0)
+            assert [type(error) for error in raised] == [IndexError] * 2
+        executor.shutdown()
+        node.destroy_node()
