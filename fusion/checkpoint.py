@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+import torch
 from torch import Tensor
 
 from fusion.config import from_mapping, load_yaml, to_mapping
@@ -75,6 +76,14 @@ def layout_differences(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]
         elif expected != got:
             lines.append(f"{key}: expected {expected}, got {got}")
     return lines
+
+
+def mean_state(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of the tensors of two networks of one layout (arXiv 2203.05482); counters are the first's. UserError where the layouts differ."""
+    differences = layout_differences(first, second)
+    if differences:
+        raise UserError(f"mean of weights: expected two of the same network, {len(differences)} tensors differ:{listed(differences)}")
+    return {key: torch.lerp(value, second[key], 0.5) if value.is_floating_point() else value for key, value in first.items()}
 
 
 def listed(differences: Sequence[str]) -> str:

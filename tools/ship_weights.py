@@ -1,7 +1,9 @@
 """Put the weights of a training run into the package, where `--model NAME` finds them: kernels in half precision, the config beside them.
 
     python tools/ship_weights.py --run runs/nano --name nano
+    python tools/ship_weights.py --run runs/tuned --mean-with runs/nano --name nano
 
+`--mean-with` takes the mean of both runs' weights: where one went on from the other, it is often better than either (arXiv 2203.05482).
 Prints size and checksum for the model card (`fusion/weights/NAME.md`), which is written by hand from `tools/score_states.py`.
 """
 
@@ -12,7 +14,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from fusion.checkpoint import WEIGHTS_DIR, load_checkpoint, save_checkpoint
+from fusion.checkpoint import WEIGHTS_DIR, load_checkpoint, mean_state, save_checkpoint
 from fusion.config import load_yaml
 from fusion.errors import UserError
 
@@ -21,11 +23,15 @@ def main() -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of a training run")
+    parser.add_argument("--mean-with", type=Path, metavar="RUN", help="folder of another run of the same network, whose weights count as much")
     parser.add_argument("--name", required=True, help="name of the weights")
     args = parser.parse_args()
     source = args.run / "model.safetensors"
     try:
         network, config = load_checkpoint(source)
+        if args.mean_with is not None:
+            other, _ = load_checkpoint(args.mean_with / "model.safetensors")
+            network.load_state_dict(mean_state(network.state_dict(), other.state_dict()))
         extra = {key: value for key, value in load_yaml(source.with_suffix(".yaml")).items() if key != "model"}
         target = WEIGHTS_DIR / f"{args.name}.safetensors"
         save_checkpoint(target, network, config, extra, half=True)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from fusion.checkpoint import layout_differences, load_checkpoint, resolve_model, save_checkpoint
+from fusion.checkpoint import layout_differences, load_checkpoint, mean_state, resolve_model, save_checkpoint
 from fusion.errors import UserError
 from fusion.model import ModelConfig, load_model_config
 from fusion.network import build_network
@@ -88,6 +88,14 @@ def test_weights_of_another_layout_list_the_keys_and_shapes_that_differ(saved: t
 def test_differences_by_hand() -> None:
     lines = layout_differences({f"a{i}": torch.zeros(i) for i in range(3)}, {"a1": torch.zeros(1), "b": torch.zeros(2, 2)})
     assert lines == ["a0: expected (0,), missing", "a2: expected (2,), missing", "b: unknown, got (2, 2)"]
+
+
+def test_mean_of_two_networks() -> None:
+    first, second = {"a": torch.tensor([1.0, 3.0]), "n": torch.tensor(7)}, {"a": torch.tensor([2.0, -1.0]), "n": torch.tensor(9)}
+    mean = mean_state(first, second)
+    assert mean["a"].tolist() == [1.5, 1.0] and mean["n"].item() == 7
+    with pytest.raises(UserError, match=r"1 tensors differ:\n  a: expected \(2,\), missing"):
+        mean_state(first, {"n": second["n"]})
 
 
 def test_unknown_names_say_what_exists() -> None:

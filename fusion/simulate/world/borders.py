@@ -33,7 +33,8 @@ def border(site: Site, xy: np.ndarray, kind: str) -> None:
         height, wood = span(rng, 0.9, 1.9), kind == "boards"
         colour = np.array([0.3, 0.22, 0.15]) * span(rng, 0.6, 1.6) if wood else np.full(3, span(rng, 0.05, 0.4))
         if kind == "cloth":
-            colour, height = choose(rng, {(0.03, 0.1, 0.05): 0.4, (0.02, 0.02, 0.03): 0.4, (0.05, 0.1, 0.3): 0.2}), span(rng, 1.6, 2.2)
+            colour = np.array(choose(rng, {(0.03, 0.1, 0.05): 0.4, (0.02, 0.02, 0.03): 0.4, (0.05, 0.1, 0.3): 0.2}))
+            height = span(rng, 1.6, 2.2)
         skin = {"boards": Material.WOOD, "cloth": Material.CLOTH}.get(kind, Material.FENCE)
         site.meshes.append(wall(line + [0, 0, 0.05], height, 0.06, skin, colour))
         post = Material.WOOD if wood else Material.METAL

@@ -74,7 +74,7 @@ def sidewalk_people(plan: Plan, warp: Warp, pool: Pool, ego_xy: np.ndarray, dura
                     places = begin + way * np.linspace(0, reach, max(2, int(reach / 3)))
                     times = np.linspace(-WARM_S, -WARM_S + max(reach, 0.1) / speed, len(places))
                     mover = walk(shape, warp, street.uv(places, across), times, duration_s, 5000 + len(out))
-                    if size == 1 and not stands and shape.category == "human.pedestrian.adult" and maybe(rng, 0.04):
+                    if size == 1 and not stands and shape.category == "human.pedestrian.adult" and maybe(rng, 0.01):
                         out.append(pushed(pool.shape("human.pedestrian.stroller"), mover))
                     out.append(mover if not stands else Mover(shape=shape, times_s=mover.times_s[[0, -1]], group=mover.group,
                                                               poses=np.column_stack([mover.poses[[0, -1], :2], np.full(2, span(rng, -3.1, 3.1))])))

@@ -30,8 +30,10 @@ def building_site(site: Site, lot: Lot) -> None:
     for category, sort, low, high in (("vehicle.construction", "", 1, 4), ("vehicle.truck", "", 0, 2), ("vehicle.trailer", trailer, 0, 1)):
         for _ in many(rng, low, high):
             room = max(w - 4, 0.0)  # a narrow lot has its machines along the middle
-            site.find(Combination(bodies=(site.pool.shape(category, sort=sort),)),
-                      lambda room=room: (lot.xy(span(rng, -room, room), span(rng, 5, max(d * 0.6, 5.0))), site.any_yaw()), 0.4)
+            def place(room: float = room) -> tuple[np.ndarray, float]:
+                return lot.xy(span(rng, -room, room), span(rng, 5, max(d * 0.6, 5.0))), site.any_yaw()
+
+            site.find(Combination(bodies=(site.pool.shape(category, sort=sort),)), place, 0.4)
     for _ in many(rng, 1, 4):
         r = span(rng, 1.2, 3.2)
         heap = blob((r, r * 0.9, r * 0.55), (0, 0, 0), rng, Material.SOIL, (0.24, 0.18, 0.11), 4, 9)
