@@ -111,7 +111,7 @@ def test_simulated_sweeps_have_the_statistics_of_real_ones(scene0523: Path) -> N
     shares = [side.sweep.height_counts / side.sweep.height_counts.sum() for side in (real, simulated)]
     difference = 0.5 * np.abs(shares[0] - shares[1]).sum()
     assert difference < 0.35, f"heights: {difference:.2f} of all returns lie in other bins"
-    for name, bins, factor in (("car", [1, 2, 3], 3.0), ("pedestrian", [1, 2, 3], 4.0), ("truck", [1, 2, 3], 6.0)):
+    for name, bins, factor in (("car", [1, 2, 3], 4.0), ("pedestrian", [1, 2, 3], 4.0), ("truck", [1, 2, 3], 6.0)):
         points = [side.box.points[DETECTION_CLASSES.index(name), bins] for side in (real, simulated)]
         ratio = (points[1] / points[0])[np.isfinite(points).all(axis=0)]
         assert (len(ratio) or name == "truck") and (ratio > 1 / factor).all() and (ratio < factor).all(), f"{name}: points per box {points}"
