@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import cv2
 import numpy as np
 
+from fusion.files import write_text
 from fusion.simulate.camera.simulator import CameraSimulator
 from fusion.simulate.lidar.simulator import LidarSimulator
 from fusion.simulate.rig import Rig, nuscenes_rig
@@ -86,9 +87,8 @@ def main() -> None:
         width, height = rigs[scale].cameras[0].size_wh
         print(f"{f'keyframe, six {width}x{height} images':<34}{total[0]:8.3f}{total[1]:12.3f}")
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
         found = {name: {"wall_s": wall, "processor_s": processor} for name, (wall, processor) in medians.items()}
-        args.out.write_text(json.dumps(found, indent=1) + "\n")
+        write_text(args.out, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
