@@ -7,37 +7,30 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from toy_lidar import EXACT, WHITE, scenery_of
 
 from fusion.geometry.boxes import points_in_boxes
 from fusion.simulate.actor import Actor, Track
-from fusion.simulate.lidar.returns import Receiver
 from fusion.simulate.lidar.simulator import LidarSimulator
 from fusion.simulate.materials import Material
 from fusion.simulate.measure.beams import beams_of, box_shares
 from fusion.simulate.measure.frames import Frame, frames_of_root, frames_of_scenery
 from fusion.simulate.measure.statistics import BOX_RANGE_M, RANGE_M, measure
-from fusion.simulate.mesh import Mesh, join
 from fusion.simulate.primitives import box
 from fusion.simulate.rig import LidarMount, nuscenes_rig
-from fusion.simulate.scenery import Scenery, Weather
+from fusion.simulate.scenery import Scenery
 from fusion.types import DETECTION_CLASSES
 
-EXACT = Receiver(threshold=1e-9, random_loss=0.0, speckled=False, shiny_loss=0.0, object_spread=0.0, range_noise_m=0.0, ring_bias_m=0.0,
-                 quantum_m=0.0, beam_rad=0.0)
-WHITE = (0.9, 0.9, 0.9)
 CAR = DETECTION_CLASSES.index("car")
 
 
 def _street() -> Scenery:
     """A wall 30 m ahead, a car 15 m ahead of a car at 10 m/s, another behind at rest, no ground."""
-    light = np.ones(3)
     mesh = box((4.0, 2.0, 2.0), Material.PLASTER, WHITE)
     cars = [Actor(category="vehicle.car", size_lwh=np.array([4.0, 2.0, 2.0]), meshes=(mesh,), track=track) for track in (
         Track(times_s=np.array([0.0, 10.0]), poses=np.array([[116.0, 50, 1.5, 0, 0, 0], [216, 50, 1.5, 0, 0, 0]])), Track.at_rest(100, 50, 1.5, 1.5))]
-    return Scenery(static=join([box((1.0, 200.0, 40.0), Material.BRICK, WHITE, (141.0, 50, 0))]), actors=tuple(cars),
-                   ego=Track(times_s=np.array([0.0, 10.0]), poses=np.array([[100.0, 50, 0, 0, 0, 0], [200, 50, 0, 0, 0, 0]])), ego_body=Mesh.empty(),
-                   weather=Weather(name="day", to_sun=light, sun_rgb=light, ambient_rgb=light, zenith_rgb=light, horizon_rgb=light),
-                   duration_s=10.0, drivable=np.zeros((1, 1), np.uint8))
+    return scenery_of(box((1.0, 200.0, 40.0), Material.BRICK, WHITE, (141.0, 50, 0)), cars,
+                      ego=Track(times_s=np.array([0.0, 10.0]), poses=np.array([[100.0, 50, 0, 0, 0, 0], [200, 50, 0, 0, 0, 0]])))
 
 
 def _frame() -> Frame:
