@@ -19,8 +19,8 @@ def simulated_scenes(scratch: Path, frames: int, seed: int) -> SceneSource:
     """Scenes in the folder `scratch` with at least so many keyframes; the same seed gives the same."""
     from fusion.data.open import open_source
     from fusion.simulate.record.drive import Request
-    from fusion.simulate.record.fragments import VERSION
     from fusion.simulate.record.run import simulate
+    from fusion.simulate.record.vocabulary import VERSION
     from fusion.simulate.rig import nuscenes_rig
 
     scenes = -(-frames // SCENE_KEYFRAMES)

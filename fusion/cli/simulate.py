@@ -10,6 +10,7 @@ EXAMPLES = """examples:
   bevduet simulate --out data/sim --scenes 10 --seed 1
   bevduet simulate --out data/sim-small --scenes 200 --seed 7 --weather day --image-scale 0.25 --duration 6 --resume
   bevduet simulate --out data/sim-robot --scenes 2 --seed 3 --rig configs/rigs/robot.yaml --sweeps
+  bevduet simulate --out data/sim-points --scenes 10 --seed 5 --lidarseg
 
 then, as with any nuScenes root:
   bevduet perceive --dataroot data/sim --version v1.0-sim --scenes sim-1-0009 --model best.safetensors --out out/perceive
@@ -31,6 +32,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--rig", type=Path, metavar="RIG.yaml",
                         help="sensors, mounted exactly so in every scene (default: nuScenes' car, mounted a little differently in every scene)")
     parser.add_argument("--sweeps", action="store_true", help="also record the LiDAR's sweeps between keyframes (not the cameras')")
+    parser.add_argument("--lidarseg", action="store_true",
+                        help="also label every point of the keyframes, as nuScenes-lidarseg does: 32 classes, files in OUT/lidarseg")
     parser.add_argument("--image-scale", type=float, default=1.0, metavar="F", help="of the images' sides, such as 0.25 (default: %(default)s)")
     parser.add_argument("--duration", type=float, default=20.0, metavar="S", help="seconds of a scene, two keyframes each (default: %(default)s)")
     parser.add_argument("--every", type=int, default=1, metavar="N",
@@ -43,14 +46,14 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
     from fusion.simulate.record.drive import Request
-    from fusion.simulate.record.fragments import VERSION
     from fusion.simulate.record.run import simulate
+    from fusion.simulate.record.vocabulary import VERSION
     from fusion.simulate.rig import nuscenes_rig
     from fusion.simulate.rig_file import load_rig
 
     rig = nuscenes_rig() if args.rig is None else load_rig(args.rig)
     request = Request(scenes=args.scenes, seed=args.seed, rig=rig, weather=args.weather, exact_rig=args.rig is not None, sweeps=args.sweeps,
-                      image_scale=args.image_scale, duration_s=args.duration, every=args.every)
+                      lidarseg=args.lidarseg, image_scale=args.image_scale, duration_s=args.duration, every=args.every)
     names = simulate(args.out, request, workers=args.workers, resume=args.resume)
     print(f"{len(names)} scenes, {len(names) * len(request.keyframes_s())} keyframes -> --dataroot {args.out} --version {VERSION}")
     if rig.lidar is None:

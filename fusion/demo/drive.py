@@ -46,8 +46,8 @@ def simulated_drive(folder: Path, *, seed: int, weather: str = "day", duration_s
         UserError: bad settings, or a folder that cannot be written.
     """
     from fusion.simulate.record.drive import Request
-    from fusion.simulate.record.fragments import VERSION
     from fusion.simulate.record.run import SETTINGS, simulate
+    from fusion.simulate.record.vocabulary import VERSION
     from fusion.simulate.rig import nuscenes_rig
 
     root = folder / f"drive-{weather}-{duration_s:g}s-x{image_scale:g}-seed{seed}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from fusion.simulate.actor import Actor, Track
 from fusion.simulate.mesh import Mesh
+from fusion.types.checks import check_shape
 
 WeatherName = Literal["day", "night", "rain", "fog"]
 
@@ -46,6 +47,7 @@ class Scenery:
 
     Attributes:
         static: everything without a label, ground included.
+        static_classes: `(F,)` uint8, what each face of `static` is: an index into `POINT_CLASSES`.
         actors: everything with a label, moving or not.
         ego: track of the ego frame (on the ground below the rear axle, x forward); poses carry pitch and roll.
         ego_body: the ego car as its own sensors see it (roof edge, bonnet), in the ego frame.
@@ -58,6 +60,7 @@ class Scenery:
     """
 
     static: Mesh
+    static_classes: np.ndarray
     actors: tuple[Actor, ...]
     ego: Track
     ego_body: Mesh
@@ -67,3 +70,6 @@ class Scenery:
     map_origin_xy: tuple[float, float] = (0.0, 0.0)
     map_m_per_px: float = 0.1
     description: str = ""
+
+    def __post_init__(self) -> None:
+        check_shape("static_classes", self.static_classes, (len(self.static.faces),), {})

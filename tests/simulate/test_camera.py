@@ -16,6 +16,7 @@ from fusion.simulate.camera.simulator import CameraSimulator, Picture
 from fusion.simulate.camera.tracks import Tracks, matrices
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh, join
+from fusion.simulate.point_classes import thing_classes
 from fusion.simulate.primitives import box, quad
 from fusion.simulate.rig import CameraMount
 from fusion.simulate.scenery import Scenery, Weather
@@ -53,8 +54,9 @@ def _actor(x: float, y: float, size: tuple[float, float, float] = (4.0, 2.0, 1.6
 
 
 def _scenery(actors: tuple[Actor, ...] = (), extra: tuple[Mesh, ...] = (), name: str = "day") -> Scenery:
-    return Scenery(static=join([_ground(), *extra]), actors=actors, ego=Track.at_rest(0, 0, 0, 0), ego_body=Mesh.empty(), weather=_weather(name),
-                   duration_s=20.0, drivable=np.zeros((4, 4), np.uint8))
+    static = join([_ground(), *extra])
+    return Scenery(static=static, static_classes=thing_classes(static), actors=actors, ego=Track.at_rest(0, 0, 0, 0),
+                   ego_body=Mesh.empty(), weather=_weather(name), duration_s=20.0, drivable=np.zeros((4, 4), np.uint8))
 
 
 def _picture(scenery: Scenery, seed: int = 0, mount: CameraMount = MOUNT) -> Picture:

@@ -93,9 +93,10 @@ def test_things_that_share_a_beam_answer_as_one_within_a_pulse_and_else_the_stro
     """Three parts of a beam on a near wall and two on a far one: their mean, or the near one with three fifths of its light."""
     distance = np.array([10.0, 10, 10, 10 + behind_m, 10 + behind_m], np.float32)
     parts = Hits(distance_m=np.append(distance, np.full(5, np.inf, np.float32)), cos_incidence=np.ones(10, np.float32),
-                 material=np.full(10, Material.PLASTER, np.uint8), source=np.repeat([4, 4, 4, 7, 7, NOTHING], [1, 1, 1, 1, 1, 5]).astype(np.int32))
+                 material=np.full(10, Material.PLASTER, np.uint8), source=np.repeat([4, 4, 4, 7, 7, NOTHING], [1, 1, 1, 1, 1, 5]).astype(np.int32),
+                 face=np.arange(10, dtype=np.int32))
     hits, share = strongest(parts, np.full(10, 0.4), pulse_m=0.8)
-    assert hits.source.tolist() == [4, NOTHING] and np.isinf(hits.distance_m[1])
+    assert hits.source.tolist() == [4, NOTHING] and hits.face[0] == 0 and np.isinf(hits.distance_m[1])
     assert hits.distance_m[0] == pytest.approx(reports, abs=0.02)
     np.testing.assert_allclose(share, [1.0 if behind_m < 0.8 else 0.6, 1.0])
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from made_roots import contents
 from nuscenes import NuScenes
-from toy_world import TOY, BrokenCamera, FullDiskCamera, ToyCamera
+from toy_world import TOY, BrokenCamera, FullDiskCamera, Stumbling
 
 from fusion.errors import UserError
 from fusion.evaluate.nuscenes_eval import score_detections
@@ -25,19 +23,6 @@ REQUEST = Request(scenes=3, seed=11, rig=nuscenes_rig(), image_scale=0.02, durat
 
 def scenes_of(root: Path) -> list[str]:
     return [scene["name"] for scene in NuScenes(version="v1.0-sim", dataroot=str(root), verbose=False).scene]
-
-
-class Stumbling:
-    """A camera maker that interrupts at the n-th scene; it counts in a file, as scenes share nothing."""
-
-    def __init__(self, at: int) -> None:
-        self.left = at
-
-    def __call__(self, scenery: object) -> ToyCamera:
-        self.left -= 1
-        if self.left < 0:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return ToyCamera(scenery)  # type: ignore[arg-type]
 
 
 def test_same_seed_same_bytes_whatever_the_workers(tmp_path: Path) -> None:

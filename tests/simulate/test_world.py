@@ -12,6 +12,7 @@ from embreex.rtcore_scene import EmbreeScene
 
 from fusion.geometry.boxes import box_corners
 from fusion.geometry.iou import bev_iou
+from fusion.simulate.point_classes import POINT_CLASSES
 from fusion.simulate.scenery import Scenery
 from fusion.simulate.world.build import build_scenery
 from fusion.simulate.world.ego import EGO_LWH, REAR_AXLE_M
@@ -144,6 +145,22 @@ def test_the_ego_and_the_traffic_drive_where_the_map_says_so() -> None:
             corners = box_corners(_ego_box(scenery, float(t)))[0, :4, :2]
             column, row = ((corners - scenery.map_origin_xy) / scenery.map_m_per_px).astype(int).T
             assert (scenery.drivable[::-1][row, column] == 255).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ground_is_driveable_where_the_map_says_so(seed: int) -> None:
+    scenery = scene(seed)
+    corners = scenery.static.vertices[scenery.static.faces].astype(np.float64)
+    area = np.abs(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2]) / 2  # from above
+    column, row = ((corners.mean(axis=1)[:, :2] - scenery.map_origin_xy) / scenery.map_m_per_px).astype(int).T
+    driveable = scenery.drivable[::-1][row, column] == 255
+    names = np.array(POINT_CLASSES)[scenery.static_classes]
+    assert {"flat.driveable_surface", "flat.sidewalk", "flat.terrain", "static.manmade", "static.vegetation"} <= set(names)
+    road = names == "flat.driveable_surface"
+    beside = np.char.startswith(names, "flat.") & ~road
+    assert area[road].sum() > 3000 < area[beside].sum()
+    assert np.average(driveable[road], weights=area[road]) > 0.97
+    assert np.average(driveable[beside], weights=area[beside]) < 0.03
 
 
 def test_attributes_tell_parked_from_stopped() -> None:

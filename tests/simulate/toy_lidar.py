@@ -11,6 +11,7 @@ from fusion.simulate.actor import Actor, Track
 from fusion.simulate.lidar.returns import Receiver
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh
+from fusion.simulate.point_classes import thing_classes
 from fusion.simulate.primitives import box, quad
 from fusion.simulate.rig import LidarMount
 from fusion.simulate.scenery import Scenery, Weather
@@ -27,7 +28,7 @@ def scenery_of(static: Mesh, actors: Sequence[Actor] = (), ego: Track | None = N
     """By day; `air` is of the weather."""
     light = np.ones(3)
     weather = Weather(name="day", to_sun=np.array([0.0, 0, 1]), sun_rgb=light, ambient_rgb=light, zenith_rgb=light, horizon_rgb=light, **air)
-    return Scenery(static=static, actors=tuple(actors), ego=ego or Track.at_rest(0, 0, 0, 0),
+    return Scenery(static=static, static_classes=thing_classes(static), actors=tuple(actors), ego=ego or Track.at_rest(0, 0, 0, 0),
                    ego_body=body or Mesh.empty(), weather=weather, duration_s=10.0, drivable=np.zeros((1, 1), np.uint8))
 
 

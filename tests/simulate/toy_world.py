@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from fusion.geometry.transforms import invert, transform_points
 from fusion.simulate.actor import Actor, Track
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh
+from fusion.simulate.point_classes import point_class
 from fusion.simulate.primitives import box
 from fusion.simulate.record.parts import Parts
 from fusion.simulate.rig import CameraMount, LidarMount, Rig
@@ -45,7 +47,8 @@ def build_scenery(seed: int, weather: WeatherName, duration_s: float) -> Scenery
         actors.append(Actor(category=category, size_lwh=np.array(size, float), meshes=(shape,), track=track, moving=moving, resting=resting))
     way = np.array([[start, 100.0, 0, 0, 0, 0], [start + 5 * duration_s, 100.0, 0, 0, 0, 0]])
     light = np.ones(3)
-    return Scenery(static=Mesh.empty(), actors=tuple(actors), ego=Track(times_s=np.array([0.0, duration_s]), poses=way), ego_body=Mesh.empty(),
+    return Scenery(static=Mesh.empty(), static_classes=np.zeros(0, np.uint8), actors=tuple(actors),
+                   ego=Track(times_s=np.array([0.0, duration_s]), poses=way), ego_body=Mesh.empty(),
                    weather=Weather(name=weather, to_sun=np.array([0.0, 0, 1]), sun_rgb=light, ambient_rgb=light, zenith_rgb=light, horizon_rgb=light),
                    duration_s=duration_s, drivable=np.full((40, 300), 255, np.uint8), map_origin_xy=(90.0, 90.0), map_m_per_px=0.5,
                    description="a row of boxes")
@@ -64,13 +67,15 @@ class ToyLidar:
 
     def sweep(self, t_s: float, rng: np.random.Generator) -> SimpleNamespace:
         lidar_T_global = invert(self.scenery.ego.matrix(t_s) @ self.mount.ego_T_lidar)
-        clouds = []
+        clouds, labels = [], []
         for actor in self.scenery.actors:
             if actor.category != "human.pedestrian.adult" or not (t_s == 1 or t_s > 2):
                 inside = rng.uniform(-0.45, 0.45, (20, 3)) * actor.size_lwh
                 clouds.append(transform_points(lidar_T_global @ actor.track.matrix(t_s - 0.025), inside))
+                labels.append(np.full(20, point_class(actor.category), np.uint8))
         xyz = np.concatenate(clouds)
-        return SimpleNamespace(points=np.column_stack([xyz, np.full(len(xyz), 30), np.arange(len(xyz)) % 32]).astype(np.float32))
+        return SimpleNamespace(points=np.column_stack([xyz, np.full(len(xyz), 30), np.arange(len(xyz)) % 32]).astype(np.float32),
+                               label=np.concatenate(labels))
 
 
 class ToyCamera:
@@ -106,6 +111,19 @@ class BrokenCamera(ToyCamera):
         if self.scenery.weather.name == "fog":
             raise ZeroDivisionError("fog")
         return super().render(mount, t_s, rng)
+
+
+class Stumbling:
+    """A camera maker that interrupts at the n-th scene; it counts in a file, as scenes share nothing."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, scenery: Scenery) -> ToyCamera:
+        self.left -= 1
+        if self.left < 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return ToyCamera(scenery)
 
 
 TOY = Parts(build_scenery=build_scenery, lidar=ToyLidar, camera=ToyCamera, seen_at=seen_at)

@@ -17,6 +17,8 @@ EGO = -2
 """Source of a hit on the ego car itself."""
 NOTHING = -3
 """Source of a ray that meets nothing."""
+IN_AIR = -4
+"""Source of a return from a drop in the air."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,29 +30,31 @@ class Hits:
         cos_incidence: `(N,)` float32 in [0, 1], between the ray and the face's normal: 1 head-on, 0 grazing.
         material: `(N,)` uint8.
         source: `(N,)` int32, as the meshes were given; `NOTHING` where a ray meets nothing.
+        face: `(N,)` int32, number of the face among all faces of the ray caster, its meshes one after another; -1 where a ray meets nothing.
     """
 
     distance_m: np.ndarray
     cos_incidence: np.ndarray
     material: np.ndarray
     source: np.ndarray
+    face: np.ndarray
 
     def __post_init__(self) -> None:
-        count = len(self.distance_m)
-        if self.cos_incidence.shape != (count,) or self.material.shape != (count,) or self.source.shape != (count,):
-            raise ValueError(f"Hits: expected {count} rows in every column, got cos_incidence {self.cos_incidence.shape}, "
-                             f"material {self.material.shape}, source {self.source.shape}")
+        shape = (len(self.distance_m),)
+        found = {name: getattr(self, name).shape for name in ("cos_incidence", "material", "source", "face")}
+        if any(column != shape for column in found.values()):
+            raise ValueError(f"Hits: expected {shape[0]} rows in every column, got {', '.join(f'{name} {column}' for name, column in found.items())}")
 
     @classmethod
     def none(cls, count: int) -> Hits:
         """Rays that meet nothing."""
         return cls(distance_m=np.full(count, np.inf, np.float32), cos_incidence=np.zeros(count, np.float32),
-                   material=np.zeros(count, np.uint8), source=np.full(count, NOTHING, np.int32))
+                   material=np.zeros(count, np.uint8), source=np.full(count, NOTHING, np.int32), face=np.full(count, -1, np.int32))
 
     def take(self, rows: np.ndarray) -> Hits:
         """A copy of some rows."""
         return Hits(distance_m=self.distance_m[rows], cos_incidence=self.cos_incidence[rows], material=self.material[rows],
-                    source=self.source[rows])
+                    source=self.source[rows], face=self.face[rows])
 
     def put(self, rows: np.ndarray, other: Hits) -> None:
         """Overwrite some rows, given as `(M,)` indices or `(N,)` bool."""
@@ -58,6 +62,7 @@ class Hits:
         self.cos_incidence[rows] = other.cos_incidence
         self.material[rows] = other.material
         self.source[rows] = other.source
+        self.face[rows] = other.face
 
 
 class RayCaster:
@@ -104,4 +109,5 @@ class RayCaster:
         hits.cos_incidence[met] = np.abs(np.einsum("ij,ij->i", self._normal[face], directions[met]))
         hits.material[met] = self._material[face]
         hits.source[met] = self._source[face]
+        hits.face[met] = face
         return hits

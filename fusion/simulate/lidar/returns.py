@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusion.simulate.lidar.casting import NOTHING, STATIC, Hits
+from fusion.simulate.lidar.casting import IN_AIR, NOTHING, Hits
 from fusion.simulate.materials import Material, column
 from fusion.simulate.scenery import Weather
 
@@ -78,7 +78,7 @@ class Receiver:
         return chance
 
     def echo(self, hits: Hits, gain: np.ndarray, weather: Weather, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """True distance (infinite for none), source (`NOTHING` for none) and brightness of what each of N beams notices."""
+        """True distance (infinite for none), source (`NOTHING` for none, `IN_AIR` for a drop) and brightness of what each of N beams notices."""
         count = len(hits.source)
         speckle = np.exp(SPREAD[hits.material] * rng.normal(0.0, 1.0, count)) if self.speckled else 1.0
         brightness = self.brightness(hits.material, hits.cos_incidence, gain * speckle, weather)
@@ -89,7 +89,7 @@ class Receiver:
         drop = drops(np.where(hits.source == NOTHING, np.inf, distance), weather, rng)
         in_air = np.isfinite(drop)
         distance = np.where(in_air, drop, np.where(seen, distance, np.inf))
-        source = np.where(in_air, STATIC, np.where(seen, hits.source, NOTHING))
+        source = np.where(in_air, IN_AIR, np.where(seen, hits.source, NOTHING))
         return distance, source, np.where(in_air, _DROP_BRIGHTNESS, brightness)
 
     def intensity(self, brightness: np.ndarray, material: np.ndarray) -> np.ndarray:

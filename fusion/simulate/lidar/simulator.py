@@ -14,6 +14,7 @@ from fusion.simulate.lidar.firing import Firing, poses_at
 from fusion.simulate.lidar.movers import Movers, Posed, moves
 from fusion.simulate.lidar.returns import PASS_THROUGH, Receiver
 from fusion.simulate.lidar.width import PARTS, edges, parts_of, strongest
+from fusion.simulate.point_classes import point_class
 from fusion.simulate.rig import LidarMount
 from fusion.simulate.scenery import Scenery
 
@@ -30,11 +31,13 @@ class Sweep:
     Attributes:
         points: `(P, 5)` float32 x, y, z, intensity in 0..255, ring, in the LiDAR frame at the sweep's stamp, compensated for the ego's motion
             only. A beam without return is kept, as in nuScenes: at the place where the sensor was when it fired.
-        source: `(P,)` int32, what each point lies on: an index into the scenery's actors, `STATIC`, `EGO` or `NOTHING`.
+        source: `(P,)` int32, what each point lies on: an index into the scenery's actors, `STATIC`, `EGO`, `IN_AIR` or `NOTHING`.
+        label: `(P,)` uint8, the same as an index into `POINT_CLASSES`; a drop in the air and a beam without return are noise.
     """
 
     points: np.ndarray
     source: np.ndarray
+    label: np.ndarray
 
 
 class LidarSimulator:
@@ -61,6 +64,9 @@ class LidarSimulator:
         # The ego car turns with the sensor: what beams meet of it is the same in every sweep.
         aim = self._firing.directions_ego.reshape(-1, 3)
         self._on_ego = RayCaster([(scenery.ego_body, EGO)]).cast(np.broadcast_to(np.asarray(mount.position_m), aim.shape), aim, mount.range_m[1])
+        # By source, which counts from the end where it is negative: -1 is `STATIC`, whose faces say it themselves.
+        names = [*(actor.category for actor in scenery.actors), "noise", "noise", "vehicle.ego", "static.other"]
+        self._label = np.array([point_class(name) for name in names], np.uint8)
         # Constants of the sensor and of each object, the same in every sweep.
         rings, sensor = len(mount.elevations_deg), np.random.default_rng([11, mount.individual])
         self._ring_bias_m = sensor.normal(0.0, self.receiver.ring_bias_m, rings)
@@ -90,7 +96,10 @@ class LidarSimulator:
         points[:, :3] = (origins_m + directions * range_m[:, None] + self._origin_m) @ lidar_T_global[:3, :3].T + lidar_T_global[:3, 3]
         points[:, 3] = np.where(lost, self._idle_intensity[ring], self.receiver.intensity(brightness, hits.material))
         points[:, 4] = ring
-        return Sweep(points=points, source=source)
+        label = self._label[source]
+        standing = source == STATIC
+        label[standing] = self.scenery.static_classes[hits.face[standing]]  # the standing world's faces come first in its ray caster
+        return Sweep(points=points, source=source, label=label)
 
     def _hits(self, origins_m: np.ndarray, directions: np.ndarray, step: np.ndarray, movers: Sequence[Posed], rng: np.random.Generator) -> Hits:
         """What each of N beams meets and does not pass, except the own car; `step` `(N,)` of the turn ascends, distances count from the sensor."""

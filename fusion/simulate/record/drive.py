@@ -35,6 +35,7 @@ class Request:
         rig: sensors, images at full size.
         exact_rig: mount them exactly so; otherwise each scene is another car whose mounts differ a little, as real cars do.
         sweeps: also record the LiDAR's sweeps between keyframes.
+        lidarseg: also say of each point of a keyframe what it lies on.
         image_scale: of the images' sides.
         duration_s: of each scene.
         every: record every N-th keyframe only.
@@ -46,6 +47,7 @@ class Request:
     weather: WeatherChoice = "mixed"
     exact_rig: bool = False
     sweeps: bool = False
+    lidarseg: bool = False
     image_scale: float = 1.0
     duration_s: float = 20.0
     every: int = 1
@@ -60,6 +62,8 @@ class Request:
             raise UserError(f"--weather {self.weather}: expected one of {', '.join(get_args(WeatherChoice))}")
         if self.sweeps and self.rig.lidar is None:
             raise UserError("--sweeps: the rig has no LiDAR, and only its sweeps are recorded between keyframes; leave --sweeps away")
+        if self.lidarseg and self.rig.lidar is None:
+            raise UserError("--lidarseg: the rig has no LiDAR, whose points it labels; leave --lidarseg away")
 
     def name(self, index: int) -> str:
         """Scene name."""

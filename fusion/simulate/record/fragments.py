@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import IO
 
 from fusion.files import write_text
-from fusion.simulate.record.tables import SCENE_TABLES
-from fusion.simulate.record.vocabulary import Record
-
-VERSION = "v1.0-sim"
-"""Folder of the tables."""
+from fusion.simulate.record import point_labels
+from fusion.simulate.record.drive import Request
+from fusion.simulate.record.tables import scene_tables
+from fusion.simulate.record.vocabulary import VERSION, Record
 
 FOLDER = "scenes"
 """Folder of the fragments."""
@@ -31,8 +30,8 @@ def fragment_path(root: Path, name: str) -> Path:
 
 
 def write_fragment(root: Path, name: str, rows: Mapping[str, Sequence[Record]]) -> None:
-    """One line per table of `SCENE_TABLES`: its records, as JSON, without the brackets of a list."""
-    lines = [",".join(json.dumps(record) for record in rows[table]) for table in SCENE_TABLES]
+    """One line per table, in the order of `scene_tables`: its records, as JSON, without the brackets of a list."""
+    lines = [",".join(json.dumps(record) for record in records) for records in rows.values()]
     write_text(fragment_path(root, name), "\n".join(lines) + "\n")
 
 
@@ -41,24 +40,33 @@ def finished(root: Path, names: Sequence[str]) -> list[str]:
     return [name for name in names if fragment_path(root, name).is_file()]
 
 
-def merge(root: Path, names: Sequence[str], fixed: Mapping[str, Sequence[Record]], splits: Mapping[str, Sequence[str]]) -> None:
+def merge(root: Path, request: Request, names: Sequence[str], fixed: Mapping[str, Sequence[Record]]) -> None:
     """Write all tables anew from the fragments of `names`, without ever holding more than one fragment.
+
+    Args:
+        root: data root.
+        request: what is made in it.
+        names: of the finished scenes.
+        fixed: tables that are the same for all scenes.
 
     Raises:
         OSError: nothing is changed if the new tables cannot be written.
     """
     folder = root / VERSION
     folder.mkdir(parents=True, exist_ok=True)
+    growing = scene_tables(request)
     with tempfile.TemporaryDirectory(dir=root, prefix=".tables-") as temporary, ExitStack() as stack:
         made = Path(temporary)
         for table, records in fixed.items():
             (made / f"{table}.json").write_text("[\n" + ",\n".join(map(json.dumps, records)) + "\n]\n", encoding="utf-8")
-        (made / "splits.json").write_text(json.dumps(splits, indent=1) + "\n", encoding="utf-8")
-        files = [stack.enter_context((made / f"{table}.json").open("w", encoding="utf-8")) for table in SCENE_TABLES]
+        (made / "splits.json").write_text(json.dumps(request.split(list(names)), indent=1) + "\n", encoding="utf-8")
+        files = [stack.enter_context((made / f"{table}.json").open("w", encoding="utf-8")) for table in growing]
         _write(files, [fragment_path(root, name) for name in names])
         for file in files:
             file.close()
-        for table in (*fixed, *SCENE_TABLES[:-1], "splits", SCENE_TABLES[-1]):
+        for table in (*fixed, *growing[:-1], "splits", growing[-1]):
+            if table == point_labels.TABLE:
+                point_labels.publish(root, names)
             os.replace(made / f"{table}.json", folder / f"{table}.json")
 
 

@@ -20,6 +20,11 @@ class SweepLike(Protocol):
         """`(P, 5)` float32 x y z (metres, LiDAR frame at the stamp), intensity 0..255, ring."""
         ...
 
+    @property
+    def label(self) -> np.ndarray:
+        """`(P,)` uint8 what each point lies on: an index into `POINT_CLASSES`."""
+        ...
+
 
 class PictureLike(Protocol):
     """One image, and how much of each actor it shows."""

@@ -73,6 +73,8 @@ def simulate(root: Path, request: Request, *, workers: int = 1, resume: bool = F
 def _prepare(root: Path, request: Request, resume: bool) -> None:
     """Check the folder, and record what is made in it."""
     asked: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **to_mapping(request)}))
+    if not request.lidarseg:
+        del asked["lidarseg"]  # roots without point labels are what they were before there were any
     root.mkdir(parents=True, exist_ok=True)
     path = root / SETTINGS
     if path.is_file() and resume:
@@ -91,11 +93,15 @@ def _check_same(path: Path, asked: dict[str, Any]) -> None:
         made = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); give a new folder") from None
-    for key in asked:
-        if made.get(key) != asked[key]:
-            what = f"--{key.removesuffix('_s').replace('_', '-')} {made.get(key)}, not {asked[key]}"
-            what = {"rig": "another --rig", "exact_rig": "another --rig", "format": "another version of the simulator"}.get(key, what)
-            raise UserError(f"--resume: {path.parent} was begun with {what}; ask for the same, or give a new folder")
+    for key in dict.fromkeys([*asked, *made]):
+        was, now = made.get(key), asked.get(key)
+        if was != now:
+            option = f"--{key.removesuffix('_s').replace('_', '-')}"
+            what = f"with {option} {was}, not {now}"
+            if isinstance(was, bool) or isinstance(now, bool):
+                what = f"{'with' if was else 'without'} {option}"
+            what = {"rig": "with another --rig", "exact_rig": "with another --rig", "format": "with another version of the simulator"}.get(key, what)
+            raise UserError(f"--resume: {path.parent} was begun {what}; ask for the same, or give a new folder")
 
 
 def _missing(root: Path, request: Request) -> list[int]:
@@ -132,7 +138,7 @@ class _Merger:
     def __init__(self, root: Path, request: Request, names: list[str]) -> None:
         self._root, self._request, self._names = root, request, names
         cameras = tuple(camera.name for camera in request.rig.cameras)
-        self._fixed = fixed_tables(cameras, None if request.rig.lidar is None else request.rig.lidar.name)
+        self._fixed = fixed_tables(cameras, None if request.rig.lidar is None else request.rig.lidar.name, request.lidarseg)
         self._ended, self._took_s, self._merged = time.monotonic(), 0.0, 0
 
     def merge_if_cheap(self) -> None:
@@ -144,7 +150,7 @@ class _Merger:
         done = finished(self._root, self._names)
         if len(done) > self._merged:
             began = time.monotonic()
-            merge(self._root, done, self._fixed, self._request.split(done))
+            merge(self._root, self._request, done, self._fixed)
             self._ended, self._merged = time.monotonic(), len(done)
             self._took_s = self._ended - began
 

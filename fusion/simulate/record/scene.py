@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 
 from fusion.geometry.transforms import transform_points
+from fusion.simulate.record import point_labels
 from fusion.simulate.record.drive import Request
 from fusion.simulate.record.fragments import write_fragment
 from fusion.simulate.record.labels import look
-from fusion.simulate.record.parts import CameraLike, LidarLike, Parts, PictureLike
+from fusion.simulate.record.parts import CameraLike, LidarLike, Parts, PictureLike, SweepLike
 from fusion.simulate.record.tables import SceneTables, map_file
 from fusion.simulate.record.tokens import generator, number
-from fusion.simulate.rig import CameraMount, LidarMount
+from fusion.simulate.rig import CameraMount
 from fusion.simulate.scenery import Scenery
 
 JPEG_QUALITY = 90
@@ -51,6 +52,7 @@ def remove_scenes(root: Path, request: Request, indices: Sequence[int]) -> None:
     for folder in (*root.glob("samples/*/"), *root.glob("sweeps/*/")):
         for path in [Path(entry) for entry in os.scandir(folder) if entry.name.split("__")[0] in names]:
             path.unlink(missing_ok=True)
+    point_labels.discard(root, sorted(names))
     for index in indices:
         (root / map_file(request, index)).unlink(missing_ok=True)
 
@@ -70,7 +72,11 @@ def _record(root: Path, request: Request, index: int, parts: Parts, after_keyfra
                 path = tables.add_reading(rig.lidar.name, sweep_s, sample, keyframe=False)
                 _sweep(root / path, lidar, sweep_s, _dice(request, index, rig.lidar.name, sweep_s))
             path = tables.add_reading(rig.lidar.name, t_s, sample, keyframe=True)
-            points = _in_global(scenery, rig.lidar, t_s, _sweep(root / path, lidar, t_s, _dice(request, index, rig.lidar.name, t_s)))
+            sweep = _sweep(root / path, lidar, t_s, _dice(request, index, rig.lidar.name, t_s))
+            points = transform_points(scenery.ego.matrix(t_s) @ rig.lidar.ego_T_lidar, sweep.points[:, :3])
+            if request.lidarseg:
+                row = tables.add_point_labels(rig.lidar.name)
+                _write(point_labels.waiting_path(root, tables.name, row), point_labels.label_bytes(sweep.label))
         pictures = []
         for mount in rig.cameras if camera is not None else ():
             shutter_s = t_s - rig.shutter_before_s(mount)
@@ -87,14 +93,10 @@ def _dice(request: Request, index: int, channel: str, t_s: float) -> np.random.G
     return generator(request.seed, index, "noise", channel, request.stamp_us(index, t_s))
 
 
-def _sweep(path: Path, lidar: LidarLike, t_s: float, rng: np.random.Generator) -> np.ndarray:
-    points = np.ascontiguousarray(lidar.sweep(t_s, rng).points, "<f4")
-    _write(path, points.tobytes())
-    return points
-
-
-def _in_global(scenery: Scenery, mount: LidarMount, t_s: float, points: np.ndarray) -> np.ndarray:
-    return transform_points(scenery.ego.matrix(t_s) @ mount.ego_T_lidar, points[:, :3])
+def _sweep(path: Path, lidar: LidarLike, t_s: float, rng: np.random.Generator) -> SweepLike:
+    sweep = lidar.sweep(t_s, rng)
+    _write(path, np.ascontiguousarray(sweep.points, "<f4").tobytes())
+    return sweep
 
 
 def _picture(path: Path, camera: CameraLike, mount: CameraMount, t_s: float, rng: np.random.Generator) -> PictureLike:

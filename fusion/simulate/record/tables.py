@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pyquaternion import Quaternion
 
+from fusion.simulate.record import point_labels
 from fusion.simulate.record.drive import Request
 from fusion.simulate.record.labels import Look, labelled, visibility_token
 from fusion.simulate.record.tokens import token
@@ -18,8 +19,11 @@ from fusion.simulate.record.vocabulary import Record, attribute_token, category_
 from fusion.simulate.rig import Rig
 from fusion.simulate.scenery import Scenery
 
-SCENE_TABLES = ("map", "log", "calibrated_sensor", "ego_pose", "sample", "sample_data", "instance", "sample_annotation", "scene")
-"""Tables that grow with every scene, each after those it refers to."""
+
+def scene_tables(request: Request) -> tuple[str, ...]:
+    """Tables that grow with every scene, each after those it refers to."""
+    return ("map", "log", "calibrated_sensor", "ego_pose", "sample", "sample_data", *([point_labels.TABLE] if request.lidarseg else []),
+            "instance", "sample_annotation", "scene")
 
 
 class SceneTables:
@@ -39,6 +43,7 @@ class SceneTables:
         self._samples: list[Record] = []
         self._poses: list[Record] = []
         self._readings: dict[str, list[Record]] = {}
+        self._point_labels: list[Record] = []
         self._calibrations = [self._calibration(c.name, c.ego_T_cam, c.intrinsics.tolist()) for c in rig.cameras]
         if rig.lidar is not None:
             self._calibrations.append(self._calibration(rig.lidar.name, rig.lidar.ego_T_lidar, []))
@@ -73,6 +78,11 @@ class SceneTables:
         self._poses.append({"token": name, "timestamp": stamp, **_pose(self._scenery.ego.matrix(t_s))})
         return path
 
+    def add_point_labels(self, channel: str) -> Record:
+        """Labels of the points of a LiDAR's last reading; returns their row."""
+        self._point_labels.append(point_labels.label_row(self._readings[channel][-1]["token"]))
+        return self._point_labels[-1]
+
     def rows(self, looks: Sequence[Look]) -> dict[str, list[Record]]:
         """All rows by table; `looks` has one entry per keyframe."""
         log, scene = token(*self._scope, "log"), token(*self._scope, "scene")
@@ -83,7 +93,7 @@ class SceneTables:
         instances, annotations = self._annotations(looks)
         for chain in (self._samples, *self._readings.values()):
             _link(chain)
-        return {
+        rows = {
             "map": [{"token": token(*self._scope, "map"), "log_tokens": [log], "category": "semantic_prior",
                      "filename": map_file(self._request, self._index)}],
             "log": [{"token": log, "logfile": self.name, "vehicle": self.name, "date_captured": day, "location": "simulation"}],
@@ -91,11 +101,13 @@ class SceneTables:
             "ego_pose": self._poses,
             "sample": self._samples,
             "sample_data": [row for chain in self._readings.values() for row in chain],
+            point_labels.TABLE: self._point_labels,
             "instance": instances,
             "sample_annotation": annotations,
             "scene": [{"token": scene, "log_token": log, "nbr_samples": len(self._samples), "first_sample_token": self._samples[0]["token"],
                        "last_sample_token": self._samples[-1]["token"], "name": self.name, "description": description}],
         }
+        return {table: rows[table] for table in scene_tables(self._request)}
 
     def _calibration(self, channel: str, ego_T_sensor: np.ndarray, intrinsics: list[list[float]]) -> Record:
         return {"token": token(*self._scope, "calibration", channel), "sensor_token": sensor_token(channel), **_pose(ego_T_sensor),

@@ -1,10 +1,14 @@
-"""nuScenes' fixed tables: categories, attributes, visibility levels."""
+"""nuScenes' fixed tables: categories, attributes, visibility levels; and the folder of all tables."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from fusion.simulate.point_classes import POINT_CLASSES, point_class
 from fusion.simulate.record.tokens import token
+
+VERSION = "v1.0-sim"
+"""Folder of the tables."""
 
 CATEGORIES = {
     "human.pedestrian.adult": "A grown-up person.",
@@ -31,7 +35,20 @@ CATEGORIES = {
     "movable_object.debris": "Debris on the road.",
     "static_object.bicycle_rack": "A rack with the bicycles in it.",
 }
-"""Name -> description."""
+"""Name -> description, of what has boxes."""
+
+BACKGROUND = {
+    "noise": "A return from nothing solid, such as a drop of rain, or none at all.",
+    "flat.driveable_surface": "Ground on which cars may drive, its markings included.",
+    "flat.other": "Other flat structures, such as traffic islands.",
+    "flat.sidewalk": "Ground for people on foot, kerbs included.",
+    "flat.terrain": "Natural ground: soil, and grass up to 20 cm.",
+    "static.manmade": "What was built or set up: buildings, walls, fences, poles, signs, bins.",
+    "static.other": "What stands and is nothing else, such as a heap of soil.",
+    "static.vegetation": "Plants that are higher than the ground: trees, shrubs, hedges, grass from 20 cm.",
+    "vehicle.ego": "The car that carries the sensors.",
+}
+"""Name -> description, of what only points have."""
 
 ATTRIBUTES = {
     "vehicle.moving": "The vehicle moves.",
@@ -70,13 +87,25 @@ def sensor_token(channel: str) -> str:
     return token("sensor", channel)
 
 
-def fixed_tables(cameras: tuple[str, ...], lidar: str | None) -> dict[str, list[Record]]:
-    """The tables that are the same for all scenes: category, attribute, visibility, sensor."""
+def fixed_tables(cameras: tuple[str, ...], lidar: str | None, lidarseg: bool) -> dict[str, list[Record]]:
+    """The tables that are the same for all scenes: category, attribute, visibility, sensor.
+
+    Args:
+        cameras: channels.
+        lidar: channel.
+        lidarseg: also list the categories that only points have, and every category's index.
+    """
     sensors = [(name, "camera") for name in cameras] + ([] if lidar is None else [(lidar, "lidar")])
     return {
-        "category": [{"token": category_token(n), "name": n, "description": d} for n, d in CATEGORIES.items()],
+        "category": _point_categories() if lidarseg else [{"token": category_token(n), "name": n, "description": d} for n, d in CATEGORIES.items()],
         "attribute": [{"token": attribute_token(n), "name": n, "description": d} for n, d in ATTRIBUTES.items()],
         "visibility": [{"token": t, "level": level, "description": f"visibility of the whole object is between {level[1:].replace('-', ' and ')} %"}
                        for t, level in VISIBILITY.items()],
         "sensor": [{"token": sensor_token(name), "channel": name, "modality": modality} for name, modality in sensors],
     }
+
+
+def _point_categories() -> list[Record]:
+    """The category table of nuScenes-lidarseg, in the order of its indices."""
+    described = CATEGORIES | BACKGROUND
+    return [{"token": token("category", name), "name": name, "description": described[name], "index": point_class(name)} for name in POINT_CLASSES]

@@ -7,12 +7,13 @@ import zlib
 import numpy as np
 
 from fusion.simulate.mesh import join
+from fusion.simulate.point_classes import point_class, thing_classes
 from fusion.simulate.scenery import Scenery, WeatherName
 from fusion.simulate.world.cast_list import reserve, walkable, without_conflicts
 from fusion.simulate.world.draw import choose, maybe
 from fusion.simulate.world.ego import ego_body, ego_track
 from fusion.simulate.world.grass import grass
-from fusion.simulate.world.ground import ground_mesh
+from fusion.simulate.world.ground import make_ground
 from fusion.simulate.world.junction_gear import junction_gear
 from fusion.simulate.world.kerbsides import kerbsides
 from fusion.simulate.world.land import Cover, make_land
@@ -66,12 +67,15 @@ def build_scenery(seed: int, weather: WeatherName, duration_s: float = 20.0) -> 
     people = walkable(site, crossers + people)
     junction_gear(plan, warp, site)
     kerbsides(plan, warp, site)
-    ground, z_at = ground_mesh(land, rng)
+    ground = make_ground(land, rng)
     actors = without_conflicts(land, vehicles, people, site, times, ego_poses)
-    static = join([ground, *site.meshes, grass(site), markings(plan, warp, land, lots, z_at, rng)])
+    things = [*site.meshes, grass(site)]
+    paint = markings(plan, warp, land, lots, ground.z_at, rng)
+    classes = [ground.classes, *map(thing_classes, things), np.full(len(paint.faces), point_class("flat.driveable_surface"), np.uint8)]
     drivable = np.isin(land.cover, (int(Cover.ROAD), int(Cover.LOT), int(Cover.DRIVE)))
     action = "standing" if way < 1 else {"straight": "straight on", "left": "turn left", "right": "turn right"}[turn]
     mask = np.ascontiguousarray(np.where(drivable, 255, 0).astype(np.uint8)[::-1])
-    return Scenery(static=static, actors=tuple(actors), ego=ego_track(land, times, ego_poses, rng), ego_body=ego_body(), weather=light,
-                   duration_s=duration_s, drivable=mask, map_origin_xy=land.frame.origin_xy,
-                   map_m_per_px=land.frame.m_per_px, description=f"{character.capitalize()}, {action}, {len(actors)} objects, {weather}")
+    return Scenery(static=join([ground.mesh, *things, paint]), static_classes=np.concatenate(classes), actors=tuple(actors),
+                   ego=ego_track(land, times, ego_poses, rng), ego_body=ego_body(), weather=light, duration_s=duration_s,
+                   drivable=mask, map_origin_xy=land.frame.origin_xy, map_m_per_px=land.frame.m_per_px,
+                   description=f"{character.capitalize()}, {action}, {len(actors)} objects, {weather}")

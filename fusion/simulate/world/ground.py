@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,22 +11,39 @@ from scipy.spatial import Delaunay
 
 from fusion.simulate.materials import Material
 from fusion.simulate.mesh import Mesh
+from fusion.simulate.point_classes import point_class
 from fusion.simulate.world.land import REACH_M, Cover, Land
 
-_LOOK: dict[Cover, tuple[Material, tuple[float, float, float]]] = {
-    Cover.GRASS: (Material.GRASS, (0.10, 0.15, 0.05)),
-    Cover.ROAD: (Material.ASPHALT, (0.09, 0.09, 0.095)),
-    Cover.WALK: (Material.CONCRETE, (0.34, 0.33, 0.30)),
-    Cover.LOT: (Material.ASPHALT, (0.11, 0.11, 0.11)),
-    Cover.DRIVE: (Material.CONCRETE, (0.25, 0.25, 0.24)),
-    Cover.SOIL: (Material.SOIL, (0.22, 0.16, 0.10)),
-    Cover.PLAZA: (Material.CONCRETE, (0.36, 0.31, 0.27)),
-    Cover.MEDIAN: (Material.CONCRETE, (0.28, 0.28, 0.26)),
+_LOOK: dict[Cover, tuple[Material, tuple[float, float, float], str]] = {
+    Cover.GRASS: (Material.GRASS, (0.10, 0.15, 0.05), "flat.terrain"),
+    Cover.ROAD: (Material.ASPHALT, (0.09, 0.09, 0.095), "flat.driveable_surface"),
+    Cover.WALK: (Material.CONCRETE, (0.34, 0.33, 0.30), "flat.sidewalk"),
+    Cover.LOT: (Material.ASPHALT, (0.11, 0.11, 0.11), "flat.driveable_surface"),
+    Cover.DRIVE: (Material.CONCRETE, (0.25, 0.25, 0.24), "flat.driveable_surface"),
+    Cover.SOIL: (Material.SOIL, (0.22, 0.16, 0.10), "flat.terrain"),
+    Cover.PLAZA: (Material.CONCRETE, (0.36, 0.31, 0.27), "flat.sidewalk"),
+    Cover.MEDIAN: (Material.CONCRETE, (0.28, 0.28, 0.26), "flat.other"),
 }
+"""Material, linear RGB colour, and what nuScenes-lidarseg calls it."""
 
 
-def ground_mesh(land: Land, rng: np.random.Generator) -> tuple[Mesh, Callable[[np.ndarray], np.ndarray]]:
-    """Triangles over everything within reach of the ego's way, 1-2 m near roads; and their height at `(N, 2)` places."""
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """The ground of one scene.
+
+    Attributes:
+        mesh: triangles over everything within reach of the ego's way, 1-2 m near roads.
+        classes: `(F,)` uint8, what each of its faces is: an index into `POINT_CLASSES`. Kerbs are of the sidewalk.
+        z_at: height of the triangles at `(N, 2)` places, metres.
+    """
+
+    mesh: Mesh
+    classes: np.ndarray
+    z_at: Callable[[np.ndarray], np.ndarray]
+
+
+def make_ground(land: Land, rng: np.random.Generator) -> Ground:
+    """Cover the land with triangles."""
     kerb = _contour(land, land.road_m, 1.0)
     slope = _gradient(land, kerb, land.road_m)
     pairs = np.concatenate([kerb - 0.02 * slope, kerb + 0.16 * slope])
@@ -66,8 +84,9 @@ def ground_mesh(land: Land, rng: np.random.Generator) -> tuple[Mesh, Callable[[n
         inside: np.ndarray = np.where(face >= 0, (z[net.simplices[face]] * share).sum(axis=1), land.height(places))
         return inside
 
-    return Mesh(vertices=np.column_stack([xy, z]).astype(np.float32), faces=faces.astype(np.int32), material=materials,
-                albedo=np.clip(albedo, 0, 1).astype(np.float32)), z_at
+    mesh = Mesh(vertices=np.column_stack([xy, z]).astype(np.float32), faces=faces.astype(np.int32), material=materials,
+                albedo=np.clip(albedo, 0, 1).astype(np.float32))
+    return Ground(mesh=mesh, classes=np.array([point_class(_LOOK[c][2]) for c in Cover], np.uint8)[cover], z_at=z_at)
 
 
 def _contour(land: Land, field: np.ndarray, spacing_m: float) -> np.ndarray:
