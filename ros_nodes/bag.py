@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
                                     "topics that player_node publishes.")
     to_mcap.add_argument("--dataroot", type=Path, required=True, help="root folder of a data set in nuScenes' format")
     to_mcap.add_argument("--version", default="v1.0-mini", help="folder of its tables (default: %(default)s)")
-    to_mcap.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    to_mcap.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: all)")
     to_mcap.add_argument("--out", type=Path, required=True, help="the bag's folder, which must not exist")
     to_mcap.add_argument("--transport", choices=("compressed", "raw"), default="compressed",
                          help="compressed: the image files' own bytes; raw: pixels (default: %(default)s)")

@@ -24,7 +24,7 @@ def main() -> int:
     add_model_options(parser)
     parser.add_argument("--dataroot", type=Path, required=True, help="a data set in nuScenes' format")
     parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
-    parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: all)")
     parser.add_argument("--yaw-deg", default="0,2,5,10", metavar="DEGREES", help="angles, the first as reference (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     args = parser.parse_args()

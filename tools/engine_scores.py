@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--simulated", type=Path, metavar="DATAROOT", help="for mAP, version v1.0-sim")
     parser.add_argument("--real", type=Path, metavar="DATAROOT", help="for car AP")
     parser.add_argument("--version", default="v1.0-mini", help="of the real data set (default: %(default)s)")
-    parser.add_argument("--scenes", help="of the real data set, comma-separated (default: all)")
+    parser.add_argument("--scenes", help="of the real data set, names of scenes or splits, comma-separated (default: all)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of each engine (default: 0, the backend chooses)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     args = parser.parse_args()

@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--dataroot", type=Path, required=True, help="root folder of the data set")
     parser.add_argument("--version", default="v1.0-mini",
                         help="folder of nuScenes tables, or `kitti`, or `dgp` (default: %(default)s)")
-    parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: all)")
     add_model_options(parser)
     parser.add_argument("--untrained", action="store_true",
                         help="read --model as a config and use random weights: tries the machinery, detects nothing real")
@@ -56,13 +56,12 @@ def run(args: argparse.Namespace) -> int:
 
     perceiver = _load_perceiver(args)
     source = open_source(args.dataroot, args.version, _names(args.scenes))
-    scenes = _names(args.scenes) or source.scenes()
     drop = _names(args.drop) or []
     for name in drop:
         if name not in source.sensors():
             raise UserError(f"--drop {name}: not a sensor of this rig; expected some of {', '.join(source.sensors())}")
     job = PerceiveJob(
-        scenes=tuple(scenes), out=args.out, cameras="camera" in args.sensors, lidar="lidar" in args.sensors, drop=tuple(drop),
+        scenes=tuple(source.scenes()), out=args.out, cameras="camera" in args.sensors, lidar="lidar" in args.sensors, drop=tuple(drop),
         num_sweeps=perceiver.config.num_sweeps if args.num_sweeps is None else args.num_sweeps,
         draw_every=0 if args.no_pictures else args.every, draw_min_score=args.score_threshold,
     )

@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--dataroot", type=Path, required=True, help="root folder of the data set")
     parser.add_argument("--version", default="v1.0-mini", help="its table folder (default: %(default)s)")
     parser.add_argument("--detections", type=Path, required=True, help="results_nusc.json of `bevduet perceive`")
-    parser.add_argument("--scenes", help="scene names, comma-separated (default: those that the detections cover)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: those that the detections cover)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     parser.add_argument("--method", choices=("kalman", "greedy"),
                         help="a Kalman filter for each object (the default), or CenterPoint's greedy matching")

@@ -10,8 +10,8 @@ from typing import Any
 from fusion.cli.names import split_names
 
 EXAMPLES = """examples:
-  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano
-  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano --resume
+  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --scenes train --out runs/nano
+  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --scenes train --out runs/nano --resume
   bevduet train --config nano --init nano --dataroot data/mine --version v1.0-mini --out runs/tuned
   bevduet train --config nano --dataroot data/nuscenes --version v1.0-mini --scenes scene-0061,scene-0103 \\
       --set train.epochs=2 --set train.lr=5e-4 --devices 2 --out runs/small
@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--config", required=True, help="name of a shipped config, or a YAML file")
     parser.add_argument("--dataroot", required=True, type=Path, help="folder of the data set")
     parser.add_argument("--version", required=True, help="nuScenes version such as v1.0-trainval, or kitti, or dgp")
-    parser.add_argument("--scenes", help="comma-separated scene names (default: all)")
+    parser.add_argument("--scenes", help="names of scenes or splits (train, mini_train, ...), comma-separated (default: all, those of val too)")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
     parser.add_argument("--init", metavar="MODEL", help="fine-tune: start from shipped weights by name, or from a .safetensors file")

@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--against", metavar="CHECKPOINT", help="the checkpoint (default: the shipped weights that --model was made from)")
     parser.add_argument("--dataroot", type=Path, help="take frames from a data set (default: simulate some)")
     parser.add_argument("--version", default="v1.0-mini", help="of the data set, as of perceive (default: %(default)s)")
-    parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: all)")
     parser.add_argument("--frames", type=int, default=3, metavar="N", help="how many, spread over the scenes (default: %(default)s)")
     parser.add_argument("--subsets", default="some", metavar="WHICH",
                         help="some: all sensors, each kind alone, each camera lost, none; all: every subset; or which sensors are there, such as"
