@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from nuscenes.utils.splits import create_splits_scenes
 
 from fusion.data.nuscenes import NuScenesSource
 from fusion.data.splits import choose_by_name
 from fusion.errors import UserError
 from fusion.evaluate.nuscenes_eval import score_detections
-from nuscenes.utils.splits import create_splits_scenes
 
 SPLITS = create_splits_scenes()
 TRAINVAL = sorted([*SPLITS["train"], *SPLITS["val"]])
