@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 from fusion.errors import UserError
 
 EXAMPLES = """examples:
@@ -54,7 +54,7 @@ def run_to_mcap(args: argparse.Namespace) -> int:
     _need_rosbags()
     from ros_nodes.bag_writer import write_bag
 
-    scenes = None if args.scenes is None else split_names(args.scenes)
+    scenes = scene_names(args.scenes)
     count = write_bag(args.dataroot, args.version, scenes, args.out, transport=args.transport, sweeps=not args.no_sweeps, warn=_warn)
     print(f"{sum(count.values())} messages on {len(count)} topics -> {args.out}")
     return 0

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 from fusion.errors import UserError
 from fusion.files import write_text
 
@@ -48,7 +48,7 @@ def main() -> int:
         if args.simulated is not None:
             comparisons.append(compared(args, args.simulated, "v1.0-sim", None, None, "simulated mAP", MAP_BAR))
         if args.real is not None:
-            scenes = split_names(args.scenes) if args.scenes else None
+            scenes = scene_names(args.scenes)
             comparisons.append(compared(args, args.real, args.version, scenes, "car", "real car AP", CAR_BAR))
     except UserError as error:
         print(f"engine_scores: error: {error}", file=sys.stderr)

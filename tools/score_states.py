@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from fusion.cli.model_options import add_model_options, open_chosen
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 from fusion.errors import UserError
 from fusion.process import settle
 
@@ -39,7 +39,7 @@ def main() -> int:
 
     try:
         perceiver = Perceiver(open_chosen(args))
-        wanted = split_names(args.scenes) if args.scenes else None
+        wanted = scene_names(args.scenes)
         source = open_source(args.dataroot, args.version, wanted)
         states = sensor_states(source.sensors())
         if args.by_view:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.cli.model_options import add_model_options, open_chosen
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 from fusion.errors import UserError
 
 EXAMPLE = """examples:
@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
-    scenes = None if args.scenes is None else split_names(args.scenes)
+    scenes = scene_names(args.scenes)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 
 EXAMPLES = """examples:
   bevduet track --dataroot data/nuscenes --version v1.0-mini --detections out/perceive/results_nusc.json --out out/track --score
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     unavailable = tracking_scores_unavailable() if args.score else None
     if unavailable is not None:  # before the work, not after it
         raise UserError(f"--score: {unavailable}")
-    scenes = None if args.scenes is None else split_names(args.scenes)
+    scenes = scene_names(args.scenes)
     source = open_source(args.dataroot, args.version, scenes)
     summary = track_submission(source, args.detections, args.out, scenes=None if scenes is None else source.scenes(), config=config)
     print(f"{summary.samples} keyframes of {len(summary.scenes)} scene(s), {summary.tracks} tracks, {summary.boxes} boxes -> {summary.path}")
