@@ -37,9 +37,11 @@ def choose_by_name(known: Sequence[str], wanted: Iterable[str] | None, folder: P
         if name not in splits:
             raise unknown("scene", name, known, str(folder))
         absent = [member for member in splits[name] if member not in scenes]
-        if absent or not splits[name]:
-            what = f"{len(absent)} of its {len(splits[name])} scenes are not in these tables, for example {absent[0]!r}"
-            raise UserError(f"split {name!r}: {what if absent else 'holds no scene'}; name single scenes instead")
+        if not splits[name]:
+            raise UserError(f"split {name!r}: holds no scene; name single scenes instead")
+        if absent:
+            raise UserError(f"split {name!r}: {len(absent)} of its {len(splits[name])} scenes are not in these tables, for example {absent[0]!r};"
+                            " name single scenes instead")
         chosen |= dict.fromkeys(splits[name])
     return list(chosen)
 
