@@ -17,12 +17,28 @@ from fusion.errors import UserError
 T = TypeVar("T")
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping; YAML's own loader lets the last one win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """See `yaml.SafeLoader`."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice in one mapping", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; raises UserError naming the file, line and remedy."""
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected a YAML config") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); expected a YAML config") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct or restore the file") from None
     if loaded is None:
@@ -70,11 +86,18 @@ def to_mapping(value: Any) -> Any:
     return value
 
 
-def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
+def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "", default: T | None = None) -> T:
     """Build a config dataclass from a mapping of differences from its defaults.
 
-    A field typed as a union of dataclasses is chosen by the key `kind`, which each of them declares as a `Literal`; a mapping without it
-    holds differences from the field's default.
+    A field that is a config itself is given as differences from the field's default, however deep. One typed as a union of configs is chosen by
+    the key `kind`, which each of them declares as a `Literal`; without it the default's kind stays. Another kind than the default's has the
+    defaults of its own class.
+
+    Args:
+        cls: the dataclass.
+        mapping: field -> value.
+        where: begins the names in errors.
+        default: what the mapping differs from; None: what `cls` is without any argument.
 
     Raises:
         UserError: unknown key (with "did you mean"), wrong type, unknown kind, or a value the dataclass refuses.
@@ -86,7 +109,9 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
     for key in mapping:
         if key not in known:
             raise UserError(f"{_join(where, str(key))}: unknown key{_suggest(str(key), list(known))}")
-    values = {key: _convert(hints[key], _with_kind(known[key], value), _join(where, key)) for key, value in mapping.items()}
+    values = {} if default is None else {name: getattr(default, name) for name in known}
+    for key, value in mapping.items():
+        values[key] = _convert(hints[key], value, _join(where, key), values.get(key, _default(known[key])))
     try:
         return cls(**values)
     except UserError:
@@ -95,27 +120,27 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
         raise UserError(f"{where or cls.__name__}: {error}") from None
 
 
-def _with_kind(field: dataclasses.Field[Any], value: Any) -> Any:
-    """The value with the `kind` of the field's default, where it is a mapping that leaves it out and the default has one."""
-    if not isinstance(value, Mapping) or "kind" in value:
-        return value
-    default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
-    kinds = {f.name for f in dataclasses.fields(default)} if dataclasses.is_dataclass(default) else set()
-    return {"kind": default.kind, **value} if "kind" in kinds else value  # type: ignore[union-attr]
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
+def _config(cls: type[T], value: Any, where: str, default: Any) -> T:
+    """A nested config: differences from `default` where that is of this class."""
+    return value if isinstance(value, cls) else from_mapping(cls, value, where, default if type(default) is cls else None)
+
+
+def _convert(hint: Any, value: Any, where: str, default: Any = None) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
     if origin in (typing.Union, types.UnionType):
-        return _convert_union(args, value, where)
+        return _convert_union(args, value, where, default)
     if origin is typing.Literal:
         if value not in args:
             raise UserError(f"{where}: expected one of {list(args)}, got {value!r}{_suggest(str(value), list(map(str, args)))}")
         return value
     if dataclasses.is_dataclass(hint):
-        return value if isinstance(value, hint) else from_mapping(hint, value, where)  # type: ignore[arg-type]
+        return _config(hint, value, where, default)  # type: ignore[arg-type]
     if origin in (tuple, list):
         if isinstance(value, str) or not isinstance(value, (list, tuple)):
             raise UserError(f"{where}: expected a list, got {value!r}")
@@ -141,7 +166,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     raise UserError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {value!r}")
 
 
-def _convert_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
+def _convert_union(args: tuple[Any, ...], value: Any, where: str, default: Any) -> Any:
     if value is None:
         if type(None) in args:
             return None
@@ -149,17 +174,19 @@ def _convert_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
     options = [a for a in args if a is not type(None)]
     configs: list[Any] = [a for a in options if dataclasses.is_dataclass(a)]
     if len(options) == 1:
-        return _convert(options[0], value, where)
+        return _convert(options[0], value, where, default)
     if configs and len(configs) == len(options):
         if isinstance(value, tuple(configs)):
             return value
         by_kind = {typing.get_args(typing.get_type_hints(c)["kind"])[0]: c for c in configs}
+        if isinstance(value, Mapping) and "kind" not in value and isinstance(default, tuple(configs)):
+            value = {"kind": default.kind, **value}  # type: ignore[attr-defined]
         if not isinstance(value, Mapping) or "kind" not in value:
             raise UserError(f"{where}: expected a mapping with `kind`, one of {sorted(by_kind)}, got {value!r}")
         if value["kind"] not in by_kind:
             raise UserError(f"{where}.kind: expected one of {sorted(by_kind)}, got {value['kind']!r}"
                             f"{_suggest(str(value['kind']), list(by_kind))}")
-        return from_mapping(by_kind[value["kind"]], value, where)
+        return _config(by_kind[value["kind"]], value, where, default)
     for option in options:
         try:
             return _convert(option, value, where)

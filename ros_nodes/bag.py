@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 from fusion.errors import UserError
 
 EXAMPLES = """examples:
@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
                                     "topics that player_node publishes.")
     to_mcap.add_argument("--dataroot", type=Path, required=True, help="root folder of a data set in nuScenes' format")
     to_mcap.add_argument("--version", default="v1.0-mini", help="folder of its tables (default: %(default)s)")
-    to_mcap.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    to_mcap.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: all)")
     to_mcap.add_argument("--out", type=Path, required=True, help="the bag's folder, which must not exist")
     to_mcap.add_argument("--transport", choices=("compressed", "raw"), default="compressed",
                          help="compressed: the image files' own bytes; raw: pixels (default: %(default)s)")
@@ -54,7 +54,7 @@ def run_to_mcap(args: argparse.Namespace) -> int:
     _need_rosbags()
     from ros_nodes.bag_writer import write_bag
 
-    scenes = None if args.scenes is None else split_names(args.scenes)
+    scenes = scene_names(args.scenes)
     count = write_bag(args.dataroot, args.version, scenes, args.out, transport=args.transport, sweeps=not args.no_sweeps, warn=_warn)
     print(f"{sum(count.values())} messages on {len(count)} topics -> {args.out}")
     return 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from fusion.data.nuscenes_index import NuScenesIndex, load_index
 from fusion.data.nuscenes_sweeps import CameraSweeps, read_camera_sweeps
-from fusion.data.source import choose_scenes
+from fusion.data.splits import choose_by_name
 
 MAX_LEAD_NS = 600_000_000
 """Sweeps up to this long before a scene's first keyframe are played too: they are what its cloud is made of."""
@@ -73,7 +73,7 @@ class Recording:
     Args:
         dataroot: folder with `samples/` and the tables' folder.
         version: the tables' folder, such as "v1.0-mini".
-        scenes: names, in the order to play; None for all.
+        scenes: names of scenes or splits, in the order to play; None for all.
         sweeps: whether to include what was recorded between keyframes, of cameras and LiDAR.
 
     Raises:
@@ -85,7 +85,7 @@ class Recording:
         self._index: NuScenesIndex = load_index(self._root, version)
         self._names = [name.decode() for name in self._index.scene_name]
         self._channels = [name.decode() for name in self._index.channel]
-        self._chosen = choose_scenes(self._names, scenes, str(self._root / version))
+        self._chosen = choose_by_name(self._names, scenes, self._root / version)
         self._mounts = [self._mount(row) for row in range(len(self._index.calibration_pose))]
         rows = np.isin(self._index.sample_scene, [self._names.index(name) for name in self._chosen])
         seen = (self._index.sample_reading[rows] >= 0).any(axis=0)

@@ -18,7 +18,7 @@ from fusion.cli.main import build_parser
 
 REPO = Path(__file__).resolve().parent.parent
 README = (REPO / "README.md").read_text(encoding="utf-8")
-STAND_IN = {"v1.0-mini": "v1.0-sim", "v1.0-trainval": "v1.0-sim", "scene-0103": "sim-1-0000"}
+STAND_IN = {"v1.0-mini": "v1.0-sim", "v1.0-trainval": "v1.0-sim", "scene-0103": "sim-1-0000", "train": "sim_train"}
 """A simulated data set stands in for the recorded one."""
 SMALLER = {
     "simulate": ["--scenes", "1", "--duration", "0.5", "--image-scale", "0.1", "--workers", "1"],
@@ -92,7 +92,7 @@ def test_every_command_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) ->
         if words[1:3] == ["launch", "fusion"]:
             run_until_active(words)
         else:
-            run([*(STAND_IN.get(word, word) for word in words), *SMALLER.get(words[1], [])])
+            run([*words[:2], *(STAND_IN.get(word, word) for word in words[2:]), *SMALLER.get(words[1], [])])
     made = {path.relative_to(workplace).as_posix() for path in workplace.rglob("*") if "data" not in path.parts}
     assert {"out/demo/index.html", "out/real/index.html", "out/perceive/results_nusc.json", "out/evaluate/metrics_summary.json",
             "out/states/states.md", "out/track/tracking_result.json",

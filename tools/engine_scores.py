@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 from fusion.errors import UserError
 from fusion.files import write_text
 
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--simulated", type=Path, metavar="DATAROOT", help="for mAP, version v1.0-sim")
     parser.add_argument("--real", type=Path, metavar="DATAROOT", help="for car AP")
     parser.add_argument("--version", default="v1.0-mini", help="of the real data set (default: %(default)s)")
-    parser.add_argument("--scenes", help="of the real data set, comma-separated (default: all)")
+    parser.add_argument("--scenes", help="of the real data set, names of scenes or splits, comma-separated (default: all)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of each engine (default: 0, the backend chooses)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     args = parser.parse_args()
@@ -48,7 +48,7 @@ def main() -> int:
         if args.simulated is not None:
             comparisons.append(compared(args, args.simulated, "v1.0-sim", None, None, "simulated mAP", MAP_BAR))
         if args.real is not None:
-            scenes = split_names(args.scenes) if args.scenes else None
+            scenes = scene_names(args.scenes)
             comparisons.append(compared(args, args.real, args.version, scenes, "car", "real car AP", CAR_BAR))
     except UserError as error:
         print(f"engine_scores: error: {error}", file=sys.stderr)

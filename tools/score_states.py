@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from fusion.cli.model_options import add_model_options, open_chosen
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 from fusion.errors import UserError
 from fusion.process import settle
 
@@ -24,7 +24,7 @@ def main() -> int:
     add_model_options(parser)
     parser.add_argument("--dataroot", type=Path, required=True, help="a data set in nuScenes' format")
     parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
-    parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: all)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     parser.add_argument("--by-view", action="store_true", help="also score apart what the lost camera sees and what it does not")
     args = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> int:
 
     try:
         perceiver = Perceiver(open_chosen(args))
-        wanted = split_names(args.scenes) if args.scenes else None
+        wanted = scene_names(args.scenes)
         source = open_source(args.dataroot, args.version, wanted)
         states = sensor_states(source.sensors())
         if args.by_view:

@@ -6,9 +6,10 @@ from fusion.errors import UserError
 
 
 def check_device(name: str) -> None:
-    """UserError unless `name` is "cpu", or a CUDA device on a machine that has CUDA."""
+    """UserError unless `name` is "cpu", or a CUDA device that this machine has: "cuda", "cuda:0", ..."""
     import torch
 
-    cuda = torch.cuda.is_available()
-    if name != "cpu" and not (name.startswith("cuda") and cuda):
-        raise UserError(f"--device {name}: not available on this machine; expected cpu{' or cuda' if cuda else ''}")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{index}" for index in range(count))]
+    if name not in known:
+        raise UserError(f"--device {name}: not available on this machine; expected {' or '.join(known)}")

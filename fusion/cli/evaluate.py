@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.cli.model_options import add_model_options, open_chosen
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 from fusion.errors import UserError
 
 EXAMPLE = """examples:
@@ -27,8 +27,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataroot", type=Path, required=True, help="nuScenes root, the folder above v1.0-...")
     parser.add_argument("--version", default="v1.0-mini", help="table folder (default: %(default)s)")
-    parser.add_argument("--scenes", help="scene names, comma-separated, with --results also official splits (default: every scene of"
-                                         " the tables)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: every scene of the tables)")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--results", type=Path, help="results_nusc.json of `bevduet perceive`")
     what.add_argument("--modality-use", action="store_true", help="how much --model uses the cameras and the LiDAR, by class")
@@ -39,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
-    scenes = None if args.scenes is None else split_names(args.scenes)
+    scenes = scene_names(args.scenes)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -14,6 +15,8 @@ from fusion.errors import UserError
 from fusion.process import settle
 
 SUBCOMMANDS = ("demo", "simulate", "perceive", "track", "evaluate", "train", "export", "verify", "show_config")
+OF_THE_USER = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""Errors of the system that a person can act on: a full disk, a folder that may not be written."""
 COMMAND_GROUP = "bevduet.commands"  # entry points of installed packages, each an `add_parser(subparsers)`: the ROS 2 commands come so
 
 EXAMPLES = """examples:
@@ -73,6 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output left, as in `bevduet show-config nano | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in OF_THE_USER:
+            raise
+        print(f"bevduet: error: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusion.cli.device import check_device
 from fusion.cli.model_options import add_model_options, open_chosen
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names, split_names
 from fusion.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,13 +33,16 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--dataroot", type=Path, required=True, help="root folder of the data set")
     parser.add_argument("--version", default="v1.0-mini",
                         help="folder of nuScenes tables, or `kitti`, or `dgp` (default: %(default)s)")
-    parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: all)")
     add_model_options(parser)
     parser.add_argument("--untrained", action="store_true",
                         help="read --model as a config and use random weights: tries the machinery, detects nothing real")
     parser.add_argument("--sensors", choices=("camera+lidar", "lidar", "camera"), default="camera+lidar",
                         help="sensors to use (default: %(default)s)")
     parser.add_argument("--drop", default="", metavar="NAMES", help="sensors to treat as missing, comma-separated, such as CAM_FRONT,LIDAR_TOP")
+    parser.add_argument("--external", action="store_true",
+                        help="the model learnt from other data than nuScenes', which results_nusc.json then tells (use_external), as its rules"
+                             " ask; of shipped weights, which learnt from simulation, it always does")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     parser.add_argument("--no-pictures", action="store_true", help="write neither pictures nor videos")
     parser.add_argument("--every", type=_positive, default=1, metavar="N", help="draw every N-th keyframe only (all are detected)")
@@ -55,16 +58,15 @@ def run(args: argparse.Namespace) -> int:
     from fusion.data.open import open_source
 
     perceiver = _load_perceiver(args)
-    source = open_source(args.dataroot, args.version, _names(args.scenes))
-    scenes = _names(args.scenes) or source.scenes()
-    drop = _names(args.drop) or []
+    source = open_source(args.dataroot, args.version, scene_names(args.scenes))
+    drop = split_names(args.drop)
     for name in drop:
         if name not in source.sensors():
             raise UserError(f"--drop {name}: not a sensor of this rig; expected some of {', '.join(source.sensors())}")
     job = PerceiveJob(
-        scenes=tuple(scenes), out=args.out, cameras="camera" in args.sensors, lidar="lidar" in args.sensors, drop=tuple(drop),
+        scenes=tuple(source.scenes()), out=args.out, cameras="camera" in args.sensors, lidar="lidar" in args.sensors, drop=tuple(drop),
         num_sweeps=perceiver.config.num_sweeps if args.num_sweeps is None else args.num_sweeps,
-        draw_every=0 if args.no_pictures else args.every, draw_min_score=args.score_threshold,
+        draw_every=0 if args.no_pictures else args.every, draw_min_score=args.score_threshold, external=args.external or _shipped(args),
     )
     summary = run_job(source, perceiver, job, model_name=args.model)
     print(f"{summary.samples} keyframes, {summary.boxes} boxes, {summary.warnings} warnings -> {args.out / 'results_nusc.json'}")
@@ -83,6 +85,19 @@ def _load_perceiver(args: argparse.Namespace) -> Perceiver:
     return Perceiver(backend)
 
 
+def _shipped(args: argparse.Namespace) -> bool:
+    """Whether the model is one of the shipped ones, or was exported from one."""
+    from fusion.checkpoint import WEIGHTS_DIR, resolve_model, shipped_models
+    from fusion.export.manifest import read_manifest, sha256
+    from fusion.runtime.backends.open import is_exported
+
+    if args.untrained:
+        return False
+    if is_exported(args.model):
+        return read_manifest(Path(args.model))[0].checkpoint_sha256 in {sha256(resolve_model(name)) for name in shipped_models()}
+    return resolve_model(args.model).resolve().parent == WEIGHTS_DIR
+
+
 def _untrained(args: argparse.Namespace) -> Backend:
     import torch
 
@@ -97,10 +112,6 @@ def _untrained(args: argparse.Namespace) -> Backend:
     torch.manual_seed(0)
     print("bevduet: warning: --untrained: random weights, the boxes mean nothing", file=sys.stderr)
     return TorchBackend(build_network(config.network), config, device=args.device)
-
-
-def _names(text: str | None) -> list[str] | None:
-    return split_names(text or "") or None
 
 
 def _positive(text: str) -> int:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names
 
 EXAMPLES = """examples:
   bevduet track --dataroot data/nuscenes --version v1.0-mini --detections out/perceive/results_nusc.json --out out/track --score
@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--dataroot", type=Path, required=True, help="root folder of the data set")
     parser.add_argument("--version", default="v1.0-mini", help="its table folder (default: %(default)s)")
     parser.add_argument("--detections", type=Path, required=True, help="results_nusc.json of `bevduet perceive`")
-    parser.add_argument("--scenes", help="scene names, comma-separated (default: those that the detections cover)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: those that the detections cover)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results, made if needed")
     parser.add_argument("--method", choices=("kalman", "greedy"),
                         help="a Kalman filter for each object (the default), or CenterPoint's greedy matching")
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     unavailable = tracking_scores_unavailable() if args.score else None
     if unavailable is not None:  # before the work, not after it
         raise UserError(f"--score: {unavailable}")
-    scenes = None if args.scenes is None else split_names(args.scenes)
+    scenes = scene_names(args.scenes)
     source = open_source(args.dataroot, args.version, scenes)
     summary = track_submission(source, args.detections, args.out, scenes=None if scenes is None else source.scenes(), config=config)
     print(f"{summary.samples} keyframes of {len(summary.scenes)} scene(s), {summary.tracks} tracks, {summary.boxes} boxes -> {summary.path}")

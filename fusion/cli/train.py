@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names, split_names
 
 EXAMPLES = """examples:
-  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano
-  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --out runs/nano --resume
+  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --scenes train --out runs/nano
+  bevduet train --config nano --dataroot data/nuscenes --version v1.0-trainval --scenes train --out runs/nano --resume
   bevduet train --config nano --init nano --dataroot data/mine --version v1.0-mini --out runs/tuned
   bevduet train --config nano --dataroot data/nuscenes --version v1.0-mini --scenes scene-0061,scene-0103 \\
       --set train.epochs=2 --set train.lr=5e-4 --devices 2 --out runs/small
@@ -26,13 +26,14 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--config", required=True, help="name of a shipped config, or a YAML file")
     parser.add_argument("--dataroot", required=True, type=Path, help="folder of the data set")
     parser.add_argument("--version", required=True, help="nuScenes version such as v1.0-trainval, or kitti, or dgp")
-    parser.add_argument("--scenes", help="comma-separated scene names (default: all)")
+    parser.add_argument("--scenes", help="names of scenes or splits (train, mini_train, ...), comma-separated (default: all, those of val too)")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
     parser.add_argument("--init", metavar="MODEL", help="fine-tune: start from shipped weights by name, or from a .safetensors file")
     parser.add_argument("--init-parts", metavar="PARTS",
                         help="take only these parts of --init, comma-separated, as lidar,trunk (MINE=THEIRS where it differs); others start fresh")
-    parser.add_argument("--devices", type=int, default=1, help="GPUs, or CPU processes without a GPU (default 1)")
+    parser.add_argument("--devices", type=int, default=1,
+                        help="GPUs, or CPU processes without a GPU, train.batch_size samples each in a step; train.lr stays as it is (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="sets", help="override, as train.epochs=2")
     parser.set_defaults(run=run)
     return parser
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from fusion.train.run import train
 
     recipe = load_recipe(args.config, args.sets)
-    scenes = split_names(args.scenes) if args.scenes else None
+    scenes = scene_names(args.scenes)
     source = open_source(args.dataroot, args.version, scenes)
     path = train(recipe, source, args.out, resume=args.resume, devices=args.devices,
                  init=None if args.init is None else resolve_model(args.init),

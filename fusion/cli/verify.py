@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusion.cli.model_options import add_model_options, open_chosen
-from fusion.cli.names import split_names
+from fusion.cli.names import scene_names, split_names
 from fusion.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--against", metavar="CHECKPOINT", help="the checkpoint (default: the shipped weights that --model was made from)")
     parser.add_argument("--dataroot", type=Path, help="take frames from a data set (default: simulate some)")
     parser.add_argument("--version", default="v1.0-mini", help="of the data set, as of perceive (default: %(default)s)")
-    parser.add_argument("--scenes", help="scene names, comma-separated (default: all)")
+    parser.add_argument("--scenes", help="names of scenes or splits, comma-separated (default: all)")
     parser.add_argument("--frames", type=int, default=3, metavar="N", help="how many, spread over the scenes (default: %(default)s)")
     parser.add_argument("--subsets", default="some", metavar="WHICH",
                         help="some: all sensors, each kind alone, each camera lost, none; all: every subset; or which sensors are there, such as"
@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.frames < 1:
         raise UserError(f"--frames {args.frames}: expected at least 1")
+    if args.scenes is not None and args.dataroot is None:
+        raise UserError(f"--scenes {args.scenes}: names scenes of --dataroot, which is missing; leave --scenes away for simulated frames")
     if not is_exported(args.model):
         raise UserError(f"--model {args.model}: expected an exported model, a folder that `bevduet export` wrote")
     manifest, _ = read_manifest(Path(args.model))
@@ -98,7 +100,7 @@ def _source(args: argparse.Namespace, scratch: Path) -> SceneSource:
     if args.dataroot is not None:
         from fusion.data.open import open_source
 
-        return open_source(args.dataroot, args.version, None if args.scenes is None else split_names(args.scenes))
+        return open_source(args.dataroot, args.version, scene_names(args.scenes))
     from fusion.demo.drive import simulated_drive
 
     print("simulating a short drive", flush=True)

@@ -19,6 +19,8 @@ from fusion.types import CameraReading, GroundTruth, LidarReading, SensorSet
 
 BOX_3D = "1"
 """DGP's key of 3D box annotations."""
+DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "xi")
+"""Terms of a camera's intrinsics that bend straight lines."""
 Record = dict[str, Any]
 
 
@@ -27,7 +29,8 @@ class DgpSource:
 
     Ego frame: DGP's vehicle frame (x forward, y left, z up, on the ground), to which the calibration's extrinsics refer. A
     datum's pose is global_T_sensor, so global_T_ego = global_T_sensor @ inverse(ego_T_sensor). The reference is the
-    LiDAR's stamp. Tokens are "<scene>/<index>", such as "scene_01/000000". Boxes are given in the LiDAR's frame.
+    LiDAR's stamp. Tokens are "<scene>/<index>", such as "scene_01/000000". Boxes are given in the LiDAR's frame. A camera whose
+    calibration has distortion gives nothing, with a warning: what reads the images takes them for those of a pinhole.
 
     Args:
         scene_dir: the scene's folder; its name is the scene's name.
@@ -38,6 +41,7 @@ class DgpSource:
 
     def __init__(self, scene_dir: str | Path) -> None:
         self.folder = Path(scene_dir)
+        self._bent: dict[tuple[str, str], str] = {}  # calibration and camera -> its distortion, "" for none
         self._name = self.folder.resolve().name
         found = sorted(self.folder.glob("scene_*.json"))
         if len(found) != 1:
@@ -124,6 +128,8 @@ class DgpSource:
         path = self.folder / "calibration" / f"{key}.json"
         rig = _read_json(path)
         try:
+            self._bent |= {(key, name): ", ".join(f"{term} {k[term]}" for term in DISTORTION if k.get(term))
+                           for name, k in zip(rig["names"], rig["intrinsics"], strict=True)}
             return {name: (_pose(extrinsics),
                            np.array([[k["fx"], k["skew"], k["cx"]], [0, k["fy"], k["cy"]], [0, 0, 1]], np.float64))
                     for name, extrinsics, k in zip(rig["names"], rig["extrinsics"], rig["intrinsics"], strict=True)}
@@ -154,6 +160,10 @@ class DgpSource:
             log.lines.append(f"{name}: no image for this instant; taken as absent")
             return None
         content = datum["datum"]["image"]
+        bent = self._bent.get((self._calibration_key[token], name))
+        if bent:
+            log.lines.append(f"{name}: distorted images ({bent}), expected those of a pinhole camera; straighten them; taken as absent")
+            return None
         try:
             image = read_image(self.folder / content["filename"], expected_hw=(content["height"], content["width"]))
         except BadSensorData as error:
@@ -211,8 +221,9 @@ def _pose(record: Record) -> np.ndarray:
 
 
 def _stamp_ns(text: str) -> int:
-    """Nanoseconds since 1970 of "2463-05-15T00:38:58.203752Z", exactly."""
-    form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ"
-    moment = datetime.strptime(text, form).replace(tzinfo=timezone.utc)
-    passed = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
-    return ((passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds) * 1000
+    """Nanoseconds since 1970 of "2463-05-15T00:38:58.203752Z", exactly; there may be up to nine decimals, or none."""
+    whole, _, decimals = text.removesuffix("Z").partition(".")
+    if not text.endswith("Z") or len(decimals) > 9 or not (decimals or "0").isdigit():
+        raise ValueError(f"time {text!r}, expected one such as 2019-05-15T00:38:58.203752Z")
+    passed = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000_000 + int(decimals.ljust(9, "0"))

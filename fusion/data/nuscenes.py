@@ -10,7 +10,8 @@ import numpy as np
 
 from fusion.data.nuscenes_index import load_index
 from fusion.data.readers import read_image, read_points_bin, remove_close
-from fusion.data.source import WarningLog, check_sweeps, choose_scenes, unknown
+from fusion.data.source import WarningLog, check_sweeps, unknown
+from fusion.data.splits import choose_by_name
 from fusion.errors import BadSensorData, UserError
 from fusion.geometry.transforms import invert, pose, transform_points
 from fusion.threads import side_by_side
@@ -29,10 +30,10 @@ class NuScenesSource:
     Args:
         dataroot: folder with `samples/`, `sweeps/` and the tables' folder.
         version: the tables' folder, such as "v1.0-mini".
-        scenes: names to offer; None offers all.
+        scenes: names to offer, of scenes and of splits; None offers all.
 
     Raises:
-        UserError: unreadable tables or an unknown scene.
+        UserError: unreadable tables, or an unknown scene or split.
     """
 
     def __init__(self, dataroot: str | Path, version: str, scenes: Sequence[str] | None = None) -> None:
@@ -40,7 +41,7 @@ class NuScenesSource:
         self.version = version
         self._index = load_index(self.dataroot, version)
         names = [name.decode() for name in self._index.scene_name]
-        self._scenes = choose_scenes(names, scenes, f"{self.dataroot / version}")
+        self._scenes = choose_by_name(names, scenes, self.dataroot / version)
         self._tokens: dict[str, list[str]] = {name: [] for name in names}
         self._row: dict[str, int] = {}
         for row, (scene, token) in enumerate(zip(self._index.sample_scene, self._index.sample_token, strict=True)):

@@ -18,7 +18,7 @@ def open_source(dataroot: str | Path, version: str, scenes: Sequence[str] | None
     Args:
         dataroot: nuScenes: the folder with `samples/`; KITTI: the folder with `training/`; DGP: one scene's folder.
         version: "kitti", "dgp", or the folder of nuScenes tables such as "v1.0-mini".
-        scenes: names to offer; None offers all.
+        scenes: names to offer, in nuScenes' format also of splits (see `choose_by_name`); None offers all.
 
     Raises:
         UserError: the folder is absent, its description cannot be read, or a scene is unknown.

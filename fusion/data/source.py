@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -66,7 +67,10 @@ def choose_scenes(known: Sequence[str], wanted: Iterable[str] | None, where: str
 
 
 def unknown(kind: str, name: str, known: Sequence[str], where: str) -> UserError:
-    """The error for a name that is not there; long lists of known names are cut."""
+    """The error for a name that is not there; of many known names it shows the one that may be meant, or the first few."""
+    close = difflib.get_close_matches(name, known, n=1) if len(known) > 10 else []
+    if close:
+        return UserError(f"{kind} {name!r}: not in {where}; did you mean {close[0]!r}?")
     shown = ", ".join(known[:10]) + (f" ... ({len(known)} in all)" if len(known) > 10 else "")
     return UserError(f"{kind} {name!r}: not in {where}; expected one of {shown or '(none)'}")
 

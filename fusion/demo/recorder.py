@@ -47,7 +47,7 @@ class Recorder:
     """Watches `answer_states` and keeps frames of the answers that the schedule shows.
 
     Attributes:
-        source: asked for ground truth.
+        source: asked for ground truth, and for a keyframe's place in the drive.
         phases: the schedule.
         min_score: boxes below are neither drawn nor counted.
         frames: filled keyframe by keyframe.
@@ -63,7 +63,7 @@ class Recorder:
 
     def watch(self, scene: str, readings: SensorSet, answers: Mapping[str, Detections]) -> None:
         """Keep one keyframe (the `watch` of `answer_states`)."""
-        index = min(len(self.frames), self.phases[-1].stop - 1)
+        index = self.source.tokens(scene).index(readings.token)  # not the frames so far: a keyframe that could not be read has none
         phase = next(i for i, p in enumerate(self.phases) if p.start <= index < p.stop)
         truth = self.source.ground_truth(readings.token)
         if truth is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from nuscenes.eval.common.loaders import add_center_dist, filter_eval_boxes, get
 from nuscenes.eval.detection.data_classes import DetectionBox
 from nuscenes.eval.detection.evaluate import DetectionEval
 
+from fusion.data.splits import choose_by_name
 from fusion.errors import UserError
 from fusion.evaluate.submission import read_submission
 from fusion.files import write_text
@@ -76,7 +76,7 @@ def evaluate_detections(dataroot: Path, version: str, scenes: Sequence[str] | No
     Args:
         dataroot: nuScenes root.
         version: its table folder, for example "v1.0-mini".
-        scenes: scene names or names of official splits; None for all scenes of the tables.
+        scenes: names of scenes or splits; None for all scenes of the tables.
         results_path: the submission.
         out_dir: where the two files go.
 
@@ -140,30 +140,10 @@ def open_tables(dataroot: Path, version: str) -> Any:
 
 
 def _scene_names(nusc: Any, scenes: Sequence[str] | None) -> list[str]:
-    known = [scene["name"] for scene in nusc.scene]
-    if scenes is None:
-        return known
-    from nuscenes.utils.splits import create_splits_scenes  # reads a list of 1,000 names; not needed for `None`
-
-    splits: dict[str, list[str]] = create_splits_scenes()
-    names: list[str] = []
-    for name in scenes:
-        members = splits.get(name, [name])
-        absent = [member for member in members if member not in known]
-        if absent and name in splits:
-            raise UserError(f"split {name!r}: {len(absent)} of its {len(members)} scenes are not in these tables, for example"
-                            f" {absent[0]!r}; name single scenes instead")
-        if absent:
-            close = difflib.get_close_matches(name, known, n=1)
-            raise UserError(f"scene {name!r}: unknown; " + (f"did you mean {close[0]!r}?" if close else _some(known)))
-        names += [member for member in members if member not in names]
+    names = choose_by_name([scene["name"] for scene in nusc.scene], scenes, Path(nusc.dataroot) / nusc.version)
     if not names:
         raise UserError("scenes: expected at least one scene name, got none")
     return names
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    return f"expected one of {list(names[:most])}" + (f" or {len(names) - most} more" if len(names) > most else "")
 
 
 def _check_samples(nusc: Any, scenes: Sequence[str], tokens: Sequence[str], results: dict[str, Any], path: Path) -> None:

@@ -87,12 +87,14 @@ class SubmissionWriter:
         path: the JSON file.
         use_camera: whether camera data was used.
         use_lidar: whether LiDAR data was used.
+        use_external: whether other data than nuScenes' own was learnt from; its rules let ImageNet pass.
     """
 
-    def __init__(self, path: Path, use_camera: bool = False, use_lidar: bool = False) -> None:
+    def __init__(self, path: Path, use_camera: bool = False, use_lidar: bool = False, use_external: bool = False) -> None:
         self.path = path
         self.use_camera = use_camera
         self.use_lidar = use_lidar
+        self.use_external = use_external
         self._tokens: set[str] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
@@ -111,7 +113,8 @@ class SubmissionWriter:
 
     def finish(self, meta: Mapping[str, bool] | None = None) -> None:
         """Write the meta data and move the file to its name; `meta` overrides single flags."""
-        flags = dict.fromkeys(META_KEYS, False) | {"use_camera": self.use_camera, "use_lidar": self.use_lidar}
+        flags = dict.fromkeys(META_KEYS, False) | {
+            "use_camera": self.use_camera, "use_lidar": self.use_lidar, "use_external": self.use_external}
         self._file.write('\n}, "meta": ' + json.dumps(flags | dict(meta or {})) + "}\n")
         self._file.close()
         umask = os.umask(0)
@@ -180,6 +183,10 @@ def _box_problem(box: Any, token: str) -> str | None:
         values = box.get(key)
         if not isinstance(values, list) or len(values) != length or not all(_is_number(v, key == "velocity") for v in values):
             return f"{key}: expected {length} finite numbers, got {values!r}"
+    if not all(value > 0 for value in box["size"]):
+        return f"size: expected positive width, length and height, got {box['size']!r}"
+    if not any(box["rotation"]):
+        return f"rotation: expected a quaternion w, x, y, z that is not zero, got {box['rotation']!r}"
     if box.get("detection_name") not in DETECTION_CLASSES:
         return f"detection_name: expected one of {list(DETECTION_CLASSES)}, got {box.get('detection_name')!r}"
     if not _is_number(box.get("detection_score")):

@@ -92,7 +92,8 @@ class AugmentConfig:
         image_shift: the zoomed image is moved by up to this fraction of its width and height.
         image_flip: probability of mirroring each image.
         paste: class name -> at most how many objects of that class to paste into a cloud. Pasted objects have points and no
-            pixels, so a sample that gets any is trained with its cameras absent: no camera is taught to see what is not there.
+            pixels, so a sample that gets any is trained with its cameras absent: no camera is taught to see what is not there. Networks
+            without a LiDAR get none.
         paste_probability: how many of the samples are pasted into (and lose their cameras).
         points: imperfections of clouds.
         colour: changes of light and colour of images.
@@ -137,6 +138,8 @@ the samples, either one as often; CMT (arXiv 2301.01283) names a quarter, a quar
 @dataclass(frozen=True, kw_only=True)
 class SensorDropoutConfig:
     """How often sensors are withheld in training, so that the network learns every state it is asked to answer in.
+
+    From a network that reads one kind of sensor alone, that kind is never withheld as a whole.
 
     Attributes:
         cameras: probability of withholding all cameras.
@@ -208,7 +211,7 @@ class TrainConfig:
         workers: loader processes; 0 loads in the training process. Results do not depend on it.
         class_balanced: draw samples so that rare classes are seen as often as frequent ones.
         repeats: how often an epoch passes over the data; for data sets of a few samples, where an epoch would be one step.
-        cache: keep converted samples in memory; only for data sets that fit. Sweeps, images and points are then read once.
+        cache: keep converted samples in memory, each loader process its own; only for data sets that fit. Images and points are then read once.
         min_points: boxes with fewer LiDAR and radar points together are not taught (unknown counts are); at 1, the boxes that the
             official score counts are the boxes that are taught.
         log_every: steps between two lines of the log.
@@ -242,7 +245,9 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "repeats", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if self.lr <= 0 or self.clip_norm <= 0 or self.weight_decay < 0 or self.workers < 0:
+        if self.seed < 0:
+            raise ValueError(f"seed: expected >= 0, got {self.seed}")
+        if not 0 < self.lr < float("inf") or not self.clip_norm > 0 or not self.weight_decay >= 0 or self.workers < 0:
             raise ValueError(f"lr, clip_norm: expected > 0 and weight_decay, workers: >= 0, got {self.lr}, {self.clip_norm}, "
                              f"{self.weight_decay}, {self.workers}")
         if self.lr_inherited < 0:

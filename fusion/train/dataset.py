@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -68,6 +69,9 @@ class TrainDataset(Dataset[TrainSample]):
         """
         self._source, self._model, self._train = source, model, train
         self._classes = model.network.classes
+        self._reads_camera, reads_lidar = model.network.camera is not None, model.network.lidar is not None
+        # What a network of one kind of sensor reads always stays: without it there is nothing to learn from.
+        self._dropout = train.dropout if self._reads_camera and reads_lidar else replace(train.dropout, preset=None, cameras=0.0, lidar=0.0)
         tokens = [token for scene in source.scenes() for token in source.tokens(scene)]
         truths = [(token, source.ground_truth(token)) for token in tokens]
         self._samples = [(token, self._teachable(truth)) for token, truth in truths if truth is not None]
@@ -79,7 +83,7 @@ class TrainDataset(Dataset[TrainSample]):
                 raise UserError(f"model.network.classes: {name!r}: not a class of this data set; expected some of {list(known)}")
         self._converted: dict[int, SensorBatch] = {}
         self._bank = ObjectBank()
-        if train.augment.paste and train.augment.paste_probability > 0:
+        if reads_lidar and train.augment.paste and train.augment.paste_probability > 0:
             for token, truth in self._samples:
                 self._fill_bank(token, truth)
 
@@ -91,6 +95,14 @@ class TrainDataset(Dataset[TrainSample]):
         """Per sample, the class indices of its boxes."""
         return [truth.labels for _, truth in self._samples]
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells these samples apart from others: a hash of their tokens and of what is annotated."""
+        digest = hashlib.sha256()
+        for token, truth in self._samples:
+            digest.update(f"{token} {truth.labels.tolist()}\n".encode())
+        return digest.hexdigest()
+
     def __getitem__(self, key: SampleKey) -> TrainSample:
         rng = key.rng(self._train.seed)
         _, truth = self._samples[key.index]
@@ -98,7 +110,7 @@ class TrainDataset(Dataset[TrainSample]):
         config = self._train.augment
         if rng.random() < config.paste_probability and len(self._bank):
             sensors, truth = paste(sensors, truth, self._bank.draw(truth, config.paste, rng))
-        sensors = drop_sensors(sensors, self._train.dropout, rng)
+        sensors = drop_sensors(sensors, self._dropout, rng)
         sensors = augment_points(sensors, config.points, rng)
         sensors = augment_colour(augment_images(sensors, config, rng), config.colour, rng)
         new_T_ego = draw_bev_transform(config, rng)
@@ -110,7 +122,9 @@ class TrainDataset(Dataset[TrainSample]):
         if index in self._converted:
             return self._converted[index]
         token, _ = self._samples[index]
-        sensors = to_batch([self._source.load(token, num_sweeps=self._model.num_sweeps)], self._model.input)
+        # Points are read for a network of cameras alone, too: they teach it depth.
+        readings = self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=self._reads_camera)
+        sensors = to_batch([readings], self._model.input)
         if self._train.cache:
             self._converted[index] = sensors
         return sensors

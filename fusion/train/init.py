@@ -35,7 +35,7 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
     if parts is None:
         have = replace(config.network, loss=wanted.loss, query_loss=wanted.query_loss, targets=wanted.targets, decode=wanted.decode)
         if have != wanted:  # beyond what holds no weights
-            differences = layout_differences(network.state_dict(), source.state_dict()) or _settings(to_mapping(wanted), to_mapping(have))
+            differences = layout_differences(network.state_dict(), source.state_dict()) or setting_differences(to_mapping(wanted), to_mapping(have))
             raise UserError(f"--init {path}: weights of another network than the config's; train with the config saved beside them,"
                             f" {path.with_suffix('.yaml')}, take only the parts that are alike (--init-parts), or leave --init away"
                             f"{listed(differences)}")
@@ -57,10 +57,11 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
     return frozenset(taken)
 
 
-def _settings(wanted: Any, have: Any, name: str = "network") -> list[str]:
-    """A line for every setting that differs, of networks whose tensors are alike."""
+def setting_differences(wanted: Any, have: Any, name: str = "network") -> list[str]:
+    """A line for every setting that differs between two configs as plain mappings; names begin with `name`."""
     if isinstance(wanted, dict) and isinstance(have, dict):
-        return [line for key in sorted({*wanted, *have}) for line in _settings(wanted.get(key), have.get(key), f"{name}.{key}")]
+        return [line for key in sorted({*wanted, *have})
+                for line in setting_differences(wanted.get(key), have.get(key), f"{name}.{key}" if name else key)]
     return [] if wanted == have else [f"{name}: expected {wanted}, got {have}"]
 
 

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from fusion.errors import UserError
 from fusion.network import build_network
 from fusion.train.batch import Collate, TrainBatch
 from fusion.train.config import TrainConfig
 from fusion.train.dataset import TrainDataset, TrainSample
 from fusion.train.groups import parameter_groups
 from fusion.train.recipe import Recipe
+from fusion.train.same_run import begun_with, check_same_run
 from fusion.train.sampler import TrainSampler, balanced_counts
 
 
@@ -42,16 +44,25 @@ class TrainModule(L.LightningModule):
         self.inherited: frozenset[str] = frozenset()  # names of parameters that came from another network, beside fresh ones
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What decides the optimiser's groups travels with its state."""
+        """What decides the optimiser's groups travels with its state, and what the run was begun with."""
         checkpoint["inherited"] = sorted(self.inherited)
+        checkpoint["begun_with"] = begun_with(self.recipe, self.dataset.fingerprint, self.trainer.world_size)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Before the optimiser is made."""
+        """Before the optimiser is made; UserError where the run was begun with other settings."""
+        if "begun_with" in checkpoint:  # else an older version's
+            check_same_run(checkpoint["begun_with"], self.recipe, self.dataset.fingerprint, self.trainer.world_size)
         self.inherited = frozenset(checkpoint.get("inherited", ()))
 
     def on_train_epoch_start(self) -> None:
         """Random layers draw by epoch and device, so that a resumed epoch draws what the uninterrupted one would."""
         torch.manual_seed(self.recipe.train.seed + 1_000_003 * self.current_epoch + 7919 * self.global_rank)
+
+    def on_train_epoch_end(self) -> None:
+        """UserError where the weights are no numbers any more: before the resume file and the model of the epoch before are replaced by them."""
+        if not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):
+            raise UserError(f"training: the weights are not finite after epoch {self.current_epoch + 1}; what the epoch before left is kept; train"
+                            " with a smaller train.lr or train.clip_norm, in another --out")
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> Tensor:
         """The loss of one batch; its parts are logged."""

@@ -12,13 +12,15 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from fusion.checkpoint import layout_differences, listed, load_checkpoint, save_checkpoint
 from fusion.data.source import SceneSource
 from fusion.errors import UserError
+from fusion.files import replacing
 from fusion.train.balance import BalanceCallback
 from fusion.train.dataset import TrainDataset
 from fusion.train.ema import EmaCallback
@@ -30,8 +32,18 @@ MODEL_FILE = "model.safetensors"
 RESUME_FILE = "last.ckpt"
 
 
-class ExportCallback(L.Callback):
-    """Writes the averaged weights as `model.safetensors` after each epoch, on the first device."""
+class WholeFiles(TorchCheckpointIO):
+    """Replaces the resume file in its own folder. Lightning moves it there from the system's temporary folder, which is a copy, and half a file
+    where it breaks off, if that is another disk."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write `path`, whole or not at all."""
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class ExportCallback(Checkpoint):
+    """Writes the averaged weights as `model.safetensors` after each epoch, on the first device, when the resume file is written."""
 
     def __init__(self, path: Path, recipe: Recipe, ema: EmaCallback | None) -> None:
         self._path, self._recipe, self._ema = path, recipe, ema
@@ -73,7 +85,8 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         recipe: what and how.
         source: training data.
         out: folder of the run.
-        resume: go on from `last.ckpt`; the losses are those the uninterrupted run would have had.
+        resume: go on from `last.ckpt`, with the recipe, the data and the number of devices that the run was begun with; the losses are those the
+            uninterrupted run would have had.
         init: a checkpoint to start from, for fine-tuning; None starts from fresh weights.
         init_parts: take these parts of it alone (`lidar`, `trunk`, ...; they must be alike in both networks), the others start fresh.
         devices: GPUs, or processes on the CPU where there is no GPU; more than one trains by DDP, `batch_size` samples each.
@@ -84,13 +97,17 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         The exported model.
 
     Raises:
-        UserError: nothing to resume, a run exists and is not to be resumed, weights of another network, or more GPUs wanted than there are.
+        UserError: nothing to resume, a run exists and is not to be resumed or was begun with other settings, weights of another network, more GPUs
+            wanted than there are, a folder that cannot be written, or weights that are not finite after an epoch.
     """
     config, last = recipe.train, out / RESUME_FILE
     if resume and not last.is_file():
         raise UserError(f"--resume: {last} does not exist; start without --resume, or give the --out of an earlier run")
-    if not resume and last.is_file() and os.environ.get("LOCAL_RANK", "0") == "0":
-        raise UserError(f"--out {out}: holds a run already; go on with --resume, or give another folder")
+    if not resume and os.environ.get("LOCAL_RANK", "0") == "0":
+        if last.is_file():
+            raise UserError(f"--out {out}: holds a run already; go on with --resume, or give another folder")
+        if (out / MODEL_FILE).exists():
+            raise UserError(f"--out {out}: holds a model already, {MODEL_FILE}, which would be trained over; give another folder")
     if resume and init is not None:
         raise UserError(f"--init {init}: a resumed run has weights already; leave one of --init and --resume away")
     if devices < 1 or (torch.cuda.is_available() and devices > torch.cuda.device_count()):
@@ -101,13 +118,16 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     module = TrainModule(recipe, TrainDataset(source, recipe.model, config))
     if init is not None and start is not None:
         module.inherited = take_weights(module.network, *start, init, init_parts)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be made ({error.strerror}); give a folder that can be written") from None
     ema = EmaCallback(config.ema_decay) if config.ema_decay > 0 else None
     export = ExportCallback(out / MODEL_FILE, recipe, ema)
     # The resume file has one owner: it is replaced after every epoch, and exactly one exists.
     keep = ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, monitor=None, enable_version_counter=False,
                            save_on_train_epoch_end=True)
-    callbacks: list[L.Callback] = [*([ema] if ema else []), export, LearningRateMonitor("step"), keep]
+    callbacks: list[L.Callback] = [*([ema] if ema else []), LearningRateMonitor("step"), keep, export]
     if config.balance is not None:
         callbacks.append(BalanceCallback(config.balance))
     if stop_after_epochs is not None:
@@ -127,6 +147,7 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
             max_epochs=config.epochs, gradient_clip_val=config.clip_norm, callbacks=callbacks,
             logger=CSVLogger(str(out), name="log", flush_logs_every_n_steps=20), log_every_n_steps=config.log_every,
             use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False, default_root_dir=str(out),
+            plugins=[WholeFiles()],
         )
         _fit(trainer, module, last if resume else None)
     if trainer.is_global_zero:
@@ -135,13 +156,16 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
 
 
 def _fit(trainer: Any, module: TrainModule, resume_from: Path | None) -> None:
-    if resume_from is None:
-        trainer.fit(module)
-        return
     try:
-        trainer.fit(module, ckpt_path=str(resume_from), weights_only=True)
+        if resume_from is None:
+            trainer.fit(module)
+        else:
+            trainer.fit(module, ckpt_path=str(resume_from), weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from None
     except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(s in str(error) for s in ("PytorchStreamReader", "state_dict", "archive")):
+        of_the_file = not isinstance(error, RuntimeError) or any(s in str(error) for s in ("PytorchStreamReader", "state_dict", "archive"))
+        if resume_from is None or not of_the_file:
             raise
         differences = _differences(module, resume_from) if "state_dict" in str(error) else []
         line = f"{len(differences)} tensors differ" if differences else " ".join(str(error).split())[:200]

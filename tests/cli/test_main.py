@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from fusion.cli.main import main
+from fusion.cli.names import scene_names
 
 
 @pytest.mark.parametrize("command", [[], ["perceive"], ["evaluate"], ["train"], ["show-config"]])
@@ -38,6 +40,29 @@ def test_bad_input_is_one_line_and_exit_code_2(argv: list[str], says: str, capsy
     assert error.startswith("bevduet: error: ")
     assert says in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+def test_an_empty_list_of_scenes_does_not_mean_all(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scene_names(None) is None
+    assert scene_names("a, b,,c") == ["a", "b", "c"]
+    assert main(["train", "--config", "nano", "--dataroot", "/nowhere", "--version", "v1.0-mini", "--scenes", text, "--out", "/nowhere"]) == 2
+    assert capsys.readouterr().err == f"bevduet: error: --scenes {text!r}: names none; name scenes or splits, or leave the option away for all\n"
+
+
+@pytest.mark.parametrize(("error", "says"), [
+    (OSError(errno.ENOSPC, "No space left on device", "/full/results_nusc.json"), "/full/results_nusc.json: No space left on device"),
+    (PermissionError(errno.EACCES, "Permission denied"), "output: Permission denied")])
+def test_what_the_system_refuses_is_one_line(error: OSError, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("fusion.cli.show_config.run", refuse)
+    assert main(["show-config", "nano"]) == 2
+    assert capsys.readouterr().err == f"bevduet: error: {says}\n"
+    error.errno = errno.EIO  # not the user's to mend: the whole trace is worth more
+    with pytest.raises(OSError, match="I/O|No space|Permission"):
+        main(["show-config", "nano"])
 
 
 def test_the_parser_imports_nothing_heavy() -> None:

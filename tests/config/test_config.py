@@ -74,6 +74,38 @@ def test_broken_yaml_names_the_file(tmp_path: Path) -> None:
         load_yaml(tmp_path / "absent.yaml")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    """Fields whose defaults are not those of their classes."""
+
+    near: Pillars = field(default_factory=lambda: Pillars(channels=64))
+    far: Pillars | Voxels = field(default_factory=lambda: Voxels(size_m=(1.0, 1.0, 1.0)))
+    spare: Pillars | None = None
+    inner: Example = field(default_factory=lambda: Example(deep=True, lidar=Pillars(channels=5)))
+
+
+def test_a_nested_mapping_differs_from_the_default_of_its_field() -> None:
+    assert from_mapping(Rig, {"near": {}, "far": {}}) == Rig()
+    assert from_mapping(Rig, {"inner": {"rate": 1.0}}).inner == Example(deep=True, lidar=Pillars(channels=5), rate=1.0)
+    assert from_mapping(Rig, {"inner": {"lidar": {"kind": "pillars"}}}) == Rig()
+    assert from_mapping(Rig, {"far": {"kind": "pillars"}}).far == Pillars()  # another kind has the defaults of its own class
+    assert from_mapping(Rig, {"spare": {}}).spare == Pillars()
+    assert from_mapping(Rig, to_mapping(Rig(inner=Example()))) == Rig(inner=Example())
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("train:\n  lr: 1.0\nmodel: {}\ntrain:\n  epochs: 2\n")
+    with pytest.raises(UserError, match=r"twice.yaml: not valid YAML \(key 'train' stands twice in one mapping .*line 4"):
+        load_yaml(path)
+    path.write_text("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  x: 3\n")
+    assert load_yaml(path)["b"] == {"x": 3, "y": 2}
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match=r"twice.yaml: cannot be read \(Is a directory\)"):
+        load_yaml(path)
+
+
 def test_a_mapping_without_kind_differs_from_the_default() -> None:
     assert from_mapping(Example, {"lidar": {"channels": 7}}) == Example(lidar=Pillars(channels=7))
     with pytest.raises(UserError, match=r"lidar.size_m: unknown key; expected one of \['channels', 'kind'\]"):

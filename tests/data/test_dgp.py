@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fusion.data.dgp import DgpSource
+from fusion.data.dgp import DgpSource, _stamp_ns
 from fusion.data.open import open_source
 from fusion.errors import UserError
 from fusion.geometry.boxes import points_in_boxes
@@ -72,6 +73,36 @@ def test_faults(dgp: DgpSource, tmp_path: Path) -> None:
     (tmp_path / "scene_1.json").write_text("{}")
     with pytest.raises(UserError, match=r"scene_1.json: a record lacks or garbles 'data'"):
         DgpSource(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "nanoseconds"), [
+    ("1970-01-01T00:00:01Z", 1_000_000_000), ("1970-01-02T00:00:00.5Z", 86_400_500_000_000), ("1970-01-01T00:00:00.000001Z", 1000),
+    ("1970-01-01T00:00:00.123456789Z", 123_456_789)])
+def test_times_have_up_to_nine_decimals(text: str, nanoseconds: int) -> None:
+    assert _stamp_ns(text) == nanoseconds
+
+
+@pytest.mark.parametrize("text", ["1970-01-01T00:00:01", "1970-01-01T00:00:01+01:00", "1970-01-01T00:00:01.1234567890Z", "yesterdayZ"])
+def test_other_times_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="time "):
+        _stamp_ns(text)
+
+
+def test_a_distorted_camera_is_absent_and_named(dgp: DgpSource, tmp_path: Path) -> None:
+    scene = tmp_path / "scene_01"
+    scene.mkdir()
+    for path in dgp.folder.iterdir():
+        if path.name != "calibration":
+            (scene / path.name).symlink_to(path)
+    (source,) = (dgp.folder / "calibration").iterdir()
+    rig = json.loads(source.read_text())
+    rig["intrinsics"][rig["names"].index("CAMERA_05")] |= {"k1": -0.3, "k2": 0.0, "p1": 0.001}
+    (scene / "calibration").mkdir()
+    (scene / "calibration" / source.name).write_text(json.dumps(rig))
+    readings = DgpSource(scene).load("scene_01/000000")
+    assert readings.sensors_present == ("CAMERA_01", "CAMERA_06", "LIDAR")
+    assert readings.warnings == (
+        "CAMERA_05: distorted images (k1 -0.3, p1 0.001), expected those of a pinhole camera; straighten them; taken as absent",)
 
 
 def test_open_source_picks_the_format(dgp: DgpSource, scene0523: Path, shared_data: Path, tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ def with_box(**changes: object) -> str:
     (with_box(detection_name="tram"), "detection_name: .*got 'tram'"),
     (with_box(detection_score=None), "detection_score: .*got None"),
     (with_box(size=[1, 2]), r"size: expected 3 finite numbers, got \[1, 2\]"),
+    (with_box(size=[1, 0, 2]), r"size: expected positive width, length and height, got \[1, 0, 2\]"),
+    (with_box(rotation=[0, 0.0, 0, 0]), r"rotation: expected a quaternion w, x, y, z that is not zero"),
     (with_box(translation=[1, 2, float("nan")]), "translation: expected 3 finite"),
     (with_box(attribute_name="flying"), "attribute_name: .*got 'flying'"),
 ])

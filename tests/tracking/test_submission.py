@@ -79,8 +79,8 @@ def test_only_the_scenes_that_are_covered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("boxes", "says"), [
     ({"a0": [], "a1": []}, "sample a2 of a is missing"), ({"c0": []}, "1 samples are unknown to this data set, for example c0"),
     ({}, "expected keyframes, got none"),
-    ({"a0": [BOX | {"size": [0, 1, 1]}], "a1": [], "a2": []}, "sample a0 of a: boxes: expected positive"),
-    ({"a0": [BOX | {"rotation": [0, 0, 0, 0]}], "a1": [], "a2": []}, "sample a0 of a: pose: expected finite")])
+    ({"a0": [BOX | {"size": [0, 1, 1]}], "a1": [], "a2": []}, "sample a0, box 0: size: expected positive"),
+    ({"a0": [BOX | {"rotation": [0, 0, 0, 0]}], "a1": [], "a2": []}, "sample a0, box 0: rotation: expected a quaternion")])
 def test_bad_files_are_explained(boxes: dict[str, list[dict[str, Any]]], says: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=says):
         track_submission(TwoScenes(), write(tmp_path / "d.json", boxes), tmp_path / "out")
@@ -108,3 +108,13 @@ def test_entries_hold_to_the_official_limits() -> None:
 def test_classes_that_nuscenes_does_not_track_stay_out(tmp_path: Path) -> None:
     path = write(tmp_path / "d.json", {f"a{i}": [BOX | {"detection_name": "barrier"}] for i in range(3)})
     assert track_submission(TwoScenes(), path, tmp_path, config=TrackerConfig(classes=())).boxes == 0
+
+
+def test_frames_without_times_are_not_tracked(tmp_path: Path) -> None:
+    class SingleShots(TwoScenes):
+        def load(self, token: str, *, num_sweeps: int = 0, cameras: bool = True, lidar: bool = True) -> SensorSet:
+            return SensorSet(cameras={}, lidar=None, stamp_ns=0, token=token)
+
+    path = write(tmp_path / "d.json", {f"a{i}": [BOX] for i in range(3)})
+    with pytest.raises(UserError, match="sample a1 of a: stamp_ns: expected later than 0, got 0"):
+        track_submission(SingleShots(), path, tmp_path / "out", scenes=["a"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from fusion.train.batch import Collate, join
 from fusion.train.config import SensorDropoutConfig
 from fusion.train.dataset import TrainDataset, drop_sensors
 from fusion.train.sample_key import SampleKey
-from fusion.types import GroundTruth, SensorBatch
+from fusion.types import GroundTruth, SensorBatch, SensorSet
 
 
 def test_same_key_gives_the_same_sample_and_another_epoch_another() -> None:
@@ -53,6 +54,29 @@ def test_what_a_loader_prepares_teaches_what_the_network_would_prepare_itself() 
     assert {"heatmap", "depth", "perspective"} <= set(own) and own == prepared
     moved = batch.to("meta")
     assert moved.inputs.images.is_meta and moved.supervision.targets.heatmap.is_meta and moved.truth == batch.truth
+
+
+@pytest.mark.parametrize("kind", ["camera", "lidar"])
+def test_a_network_of_one_kind_of_sensor_keeps_what_it_reads(kind: str) -> None:
+    """The data have both kinds, the recipe withholds both and pastes; what the network reads is there in every sample all the same."""
+
+    class Watched(SyntheticSource):
+        asked: ClassVar[list[bool]] = []
+
+        def load(self, token: str, *, num_sweeps: int = 0, cameras: bool = True, lidar: bool = True) -> SensorSet:
+            self.asked.append(cameras)
+            readings = super().load(token)
+            return readings if cameras else readings.without(*readings.cameras)
+
+    recipe = tiny_recipe(dropout={"cameras": 0.5, "lidar": 0.5, "one_camera": 0.0}, augment={"paste": {"car": 2}, "paste_probability": 0.5})
+    other = "lidar" if kind == "camera" else "camera"
+    model = replace(recipe.model, network=replace(recipe.model.network, **{other: None}))
+    samples = [TrainDataset(Watched(), model, recipe.train)[SampleKey(0, place, place % 4)].sensors for place in range(16)]
+    if kind == "camera":
+        assert all(bool(sensors.camera_ok.all()) and bool(sensors.lidar_ok.all()) for sensors in samples)
+    else:
+        assert all(bool(sensors.lidar_ok.all()) for sensors in samples)
+        assert not any(Watched.asked)  # nobody decodes images that nobody looks at
 
 
 def test_dropout_reaches_every_state_but_the_empty_one() -> None:

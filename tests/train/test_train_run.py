@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from fusion.checkpoint import load_checkpoint
 from fusion.errors import UserError
 from fusion.train.config import TrainConfig
 from fusion.train.module import lr_factor
-from fusion.train.run import train
+from fusion.train.run import WholeFiles, train
 
 
 def _losses(out: Path) -> list[tuple[int, str]]:
@@ -102,6 +103,43 @@ def test_parts_that_are_taken_may_learn_slower_and_still_do_after_a_resume(tmp_p
 def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="last.ckpt does not exist; start without --resume"):
         train(tiny_recipe(), SyntheticSource(), tmp_path, resume=True)
+
+
+def test_a_run_goes_on_with_what_it_was_begun_with_or_not_at_all(tmp_path: Path) -> None:
+    train(tiny_recipe(), SyntheticSource(), tmp_path, stop_after_epochs=1, progress=False)
+    before = (tmp_path / "model.yaml").read_bytes()
+    says = r"begun with other settings.*\n  train.augment.bev_flip: expected 0.5, got 0.0\n  train.lr: expected 0.001, got 0.1$"
+    with pytest.raises(UserError, match=says):
+        train(tiny_recipe(lr=0.1, augment={"bev_flip": 0.0}, log_every=3), SyntheticSource(), tmp_path, resume=True, progress=False)
+    with pytest.raises(UserError, match="\n  training data: expected the same scenes of the same data set, got others$"):
+        train(tiny_recipe(), SyntheticSource(5), tmp_path, resume=True, progress=False)
+    assert (tmp_path / "model.yaml").read_bytes() == before
+    train(tiny_recipe(log_every=3, cache=True), SyntheticSource(), tmp_path, resume=True, stop_after_epochs=2, progress=False)
+
+
+def test_weights_that_are_no_numbers_are_neither_kept_nor_exported(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the weights are not finite after epoch 1; what the epoch before left is kept; train with a"):
+        train(tiny_recipe(lr=1e30), SyntheticSource(), tmp_path, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_a_model_is_never_trained_over(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"the work of a week")
+    with pytest.raises(UserError, match=r"holds a model already, model.safetensors, which would be trained over; give another folder"):
+        train(tiny_recipe(), SyntheticSource(), tmp_path, progress=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"--out .*file/run: cannot be made \(Not a directory\)"):
+        train(tiny_recipe(), SyntheticSource(), tmp_path / "file" / "run", progress=False)
+
+
+def test_the_resume_file_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run" / "last.ckpt"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "another disk, full"))
+    WholeFiles().save_checkpoint({"step": 1}, path)
+    with pytest.raises(AttributeError, match="pickle"):
+        WholeFiles().save_checkpoint({"step": torch.arange(1000), "broken": lambda: 0}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
 
 
 def test_corrupt_resume_file_is_one_line(tmp_path: Path) -> None:
