@@ -11,7 +11,8 @@ from threading import Lock
 
 import numpy as np
 
-from fusion.sensors.cadence import CLOCK_STEP_NS, Cadences
+from fusion.sensors.cadence import Cadences
+from fusion.sensors.running_clock import RunningClock
 
 WORDS = 512
 """Columns of the table that a fingerprint sums up."""
@@ -79,7 +80,7 @@ class HealthMonitor:
         self._frozen_after, self._late_after = frozen_after, late_after
         self._records = {name: _Record() for name in names}
         self._cadences = Cadences(names, missing_after_ns, length=32)
-        self._now_ns: int | None = None
+        self._clock = RunningClock()
         self._lock = Lock()
 
     def received(self, name: str, stamp_ns: int, now_ns: int, fingerprint: int | None = None) -> bool:
@@ -165,12 +166,10 @@ class HealthMonitor:
 
     def _follow_clock(self, now_ns: int) -> None:
         """Forget all times where the caller's clock stepped back."""
-        if self._now_ns is not None and now_ns < self._now_ns - CLOCK_STEP_NS:
+        if self._clock.follow(now_ns):
             self._cadences.clear()
             for record in self._records.values():
                 record.fresh_ns = None
-            self._now_ns = None
-        self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
 
     def _frozen(self, record: _Record) -> bool:
         return 0 < self._frozen_after <= record.repeats
