@@ -23,7 +23,8 @@ def make(name: str, fields: Any) -> Any:
 
 
 def report(received: int, dropped: int) -> SensorReport:
-    return SensorReport(rate_hz=12.0, age_s=0.1, skew_s=0.0, state=SensorState.OK, reason="", received=received, dropped=dropped)
+    return SensorReport(rate_hz=12.0, age_s=0.1, skew_s=0.0, latency_ms=8.0, latency_worst_ms=9.0, state=SensorState.OK, reason="",
+                        received=received, dropped=dropped)
 
 
 def test_every_reading_and_answer_is_accounted_for() -> None:
