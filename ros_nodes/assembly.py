@@ -14,6 +14,7 @@ from fusion.data.readers import remove_close
 from fusion.errors import BadSensorData
 from fusion.geometry.transforms import invert
 from fusion.sensors.camera_model import CameraModel, Undistorters, reduction
+from fusion.sensors.deskew import deskew
 from fusion.sensors.health import SensorState
 from fusion.sensors.merge_clouds import merge_clouds
 from fusion.types import CameraReading, LidarReading, SensorSet
@@ -149,8 +150,9 @@ class Assembler:
             points = remove_close(points_from_cloud(placed.reading.message, intensity_max=parameters.intensity_max), parameters.near_m)
             if not len(points):
                 raise BadSensorData("point cloud: no points beyond the vehicle itself; check the LiDAR and its driver")
-            if points[:, 4].min() < 0:  # measured after the stamp: no age is negative
-                points[:, 4] = np.maximum(points[:, 4], 0)
+            if placed.path:
+                points = _as_of_stamp(points, placed, ego_T_lidar)
+            points[:, 4] = 0  # as of the stamp, as recorded sweeps are that models learn from
             if self._num_sweeps:
                 self._clouds[key] = points
         return LidarReading(points=points, ego_T_lidar=ego_T_lidar, stamp_ns=placed.reading.stamp_ns, global_T_ego=placed.global_T_ego)
@@ -190,6 +192,14 @@ def _place_of(placed: Placed) -> np.ndarray:
     if placed.ego_T_sensor is None:
         raise _Uncalibrated(placed.why)
     return placed.ego_T_sensor
+
+
+def _as_of_stamp(points: np.ndarray, placed: Placed, ego_T_lidar: np.ndarray) -> np.ndarray:
+    """Points of a sweep where its LiDAR would have seen them at its stamp."""
+    assert placed.global_T_ego is not None
+    offsets_ns, poses = zip(*placed.path, strict=True)
+    lidar_T_global = invert(placed.global_T_ego @ ego_T_lidar)
+    return deskew(points, -points[:, 4], 1e-9 * np.array(offsets_ns), np.stack([lidar_T_global @ pose @ ego_T_lidar for pose in poses]))
 
 
 def _attempt(job: Callable[[], R], name: str, rejected: dict[str, Rejection]) -> R | None:

@@ -34,10 +34,12 @@ class CameraParameters(SensorParameters):
 @dataclass(frozen=True, kw_only=True)
 class LidarParameters(SensorParameters):
     """One LiDAR: intensities are divided by `intensity_max`; points within `near_m` of it (a square in x and y) are the vehicle
-    itself and are removed, as nuScenes does."""
+    itself and are removed, as nuScenes does; points with times of their own are moved to the sweep's stamp (`deskew`), unless its driver
+    has done so."""
 
     intensity_max: float = 255.0
     near_m: float = 1.0
+    deskew: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,7 +140,7 @@ class FusionNode(ManagedNode):
 
     def _on_reading(self, name: str, message: Any) -> None:
         if self._pipeline is not None:
-            self._pipeline.offer(name, message, self._now_ns())
+            self._pipeline.offer(name, message, self._now_ns(), self.get_clock().now().nanoseconds)
 
     def _poll(self) -> None:
         if self._pipeline is not None:

@@ -18,7 +18,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fusion.errors import UserError
-from fusion.sensors.cadence import CLOCK_STEP_NS
+from fusion.sensors.running_clock import CLOCK_STEP_NS
 from ros_nodes.clock_watch import ClockWatch
 from ros_nodes.conversion import ERROR, OK, message_class
 from ros_nodes.parameter_checks import suggest

@@ -25,7 +25,8 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
                                 "the work, the same scores, boxes move by some centimetres"),
     "reference_sensor": ("", "the sensor whose readings call for an answer; empty: the first LiDAR, else the first camera"),
     "deadline_ms": (60.0, "how long an answer waits for the other sensors after the reference arrived"),
-    "max_age_ms": (100.0, "readings taken longer than this before or after the reference are not used with it"),
+    "max_age_ms": (100.0, "readings taken longer than this before or after the reference are not used with it; a sensor whose readings arrive "
+                          "longer than this after their stamps is told as late"),
     "takeover_ms": (300.0, "how long the reference may be silent before another sensor calls for answers"),
     "missing_after_ms": (500.0, "silence after which a sensor counts as missing and is not waited for"),
     "frozen_after": (1, "repeats of the very same content that make a sensor frozen; 0: none does, as in a simulator without noise"),
@@ -42,7 +43,8 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
 
 CAMERA_KEYS: Mapping[str, Any] = {"topic": "", "info_topic": "", "transport": "raw", "rectified": False, "reliable": "auto", "time_offset_ms": 0.0,
                                   "frame": ""}
-LIDAR_KEYS: Mapping[str, Any] = {"topic": "", "reliable": "auto", "time_offset_ms": 0.0, "frame": "", "intensity_max": 255.0, "near_m": 1.0}
+LIDAR_KEYS: Mapping[str, Any] = {"topic": "", "reliable": "auto", "time_offset_ms": 0.0, "frame": "", "intensity_max": 255.0, "near_m": 1.0,
+                               "deskew": True}
 """Key -> default; that of a topic is made of the sensor's name."""
 
 TRANSPORTS = ("raw", "compressed")
@@ -156,7 +158,8 @@ def _lidar(name: str, given: Mapping[str, Any], reliable: bool | None) -> LidarP
         name=name, topic=_topic(prefix + "topic", given, f"/sensors/{name.lower()}/points"), time_offset_ns=_offset(prefix, given),
         frame=_sensor_frame(prefix, given), reliable=_reliable(prefix, given, reliable),
         intensity_max=number(prefix + "intensity_max", given.get(prefix + "intensity_max", 255.0), above=0.0),
-        near_m=number(prefix + "near_m", given.get(prefix + "near_m", 1.0), least=0.0))
+        near_m=number(prefix + "near_m", given.get(prefix + "near_m", 1.0), least=0.0),
+        deskew=flag(prefix + "deskew", given.get(prefix + "deskew", True)))
 
 
 def _sensor_frame(prefix: str, given: Mapping[str, Any]) -> str:

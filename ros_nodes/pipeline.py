@@ -13,11 +13,12 @@ from typing import Any
 
 from fusion.runtime.perceiver import Perceiver
 from fusion.runtime.worker import LatestWorker, WorkerCounts
-from fusion.sensors.health import HealthMonitor, SensorReport, fingerprint
+from fusion.sensors.fingerprint import fingerprint
+from fusion.sensors.health import HealthMonitor, SensorReport
 from fusion.sensors.sync import Bundle, Collector, Offer
 from fusion.types import Detections
 from ros_nodes.assembly import Assembler, Rejection
-from ros_nodes.conversion import stamp_ns
+from ros_nodes.conversion import stamp_ns, sweep_span_ns
 from ros_nodes.effort import Effort
 from ros_nodes.fusion_config import FusionNodeConfig
 from ros_nodes.perception import LastStages
@@ -82,7 +83,8 @@ class FusionPipeline:
         self.config, self._perceiver, self._timer, self._tree, self._calibrations = config, perceiver, timer, tree, calibrations
         self._frames = Frames(base=config.base_frame, fixed=config.fixed_frame, sensors={name: config.sensor(name).frame for name in config.sensors})
         self._collector: Collector[Reading] = Collector(config.sync())
-        self._health = HealthMonitor(config.sensors, missing_after_ns=config.missing_after_ns, frozen_after=config.frozen_after)
+        self._health = HealthMonitor(config.sensors, missing_after_ns=config.missing_after_ns, frozen_after=config.frozen_after,
+                                     max_latency_ns=config.max_age_ns)
         self._pending: Bundle[Reading] | None = None
         self._num_sweeps = perceiver.config.num_sweeps
         self._sweeps: dict[str, deque[Reading]] = {name: deque(maxlen=self._num_sweeps + 2) for name in config.lidars}
@@ -95,14 +97,24 @@ class FusionPipeline:
         self._worker: LatestWorker[_Task, Answer] = LatestWorker(
             self._answer, on_result=self._deliver, on_error=self._fail, name="inference")
 
-    def offer(self, name: str, message: Any, now_ns: int) -> Offer | None:
-        """Take a sensor's message as it arrives; None where it repeats the one before (frozen)."""
+    def offer(self, name: str, message: Any, now_ns: int, clock_ns: int | None = None) -> Offer | None:
+        """Take a sensor's message as it arrives; None where it repeats the one before (frozen).
+
+        Args:
+            name: of the sensor.
+            message: its image or cloud.
+            now_ns: the time by the clock that deadlines are kept by.
+            clock_ns: the time by the clock that stamps are of, where that is another.
+        """
         arrived_s = time.perf_counter()
         taken_ns = stamp_ns(message.header.stamp)
         stamp = taken_ns + self.config.sensor(name).time_offset_ns
         outcome = None
-        if self._health.received(name, stamp, now_ns, fingerprint(message.data) if len(message.data) else None):
-            reading = Reading(name=name, stamp_ns=stamp, arrived_ns=now_ns, arrived_s=arrived_s, message=message)
+        span_ns = sweep_span_ns(message) if name in self._sweeps else (0, 0)
+        latency_ns = (now_ns if clock_ns is None else clock_ns) - stamp - max(0, span_ns[1])  # a sweep is complete with its last point
+        if self._health.received(name, stamp, now_ns, fingerprint(message.data) if len(message.data) else None, latency_ns=latency_ns):
+            reading = Reading(name=name, stamp_ns=stamp, arrived_ns=now_ns, arrived_s=arrived_s, message=message,
+                              span_ns=span_ns if name in self._sweeps and self.config.lidars[name].deskew else (0, 0))
             jumps = self._collector.jumps
             outcome = self._collector.offer(name, taken_ns, now_ns, reading)
             if self._collector.jumps > jumps:

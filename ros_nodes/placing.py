@@ -13,6 +13,9 @@ from fusion.sensors.sync import Bundle
 from ros_nodes.conversion import stamp_ns
 from ros_nodes.transforms import Lack, TransformTree, TransformUnavailable
 
+PATH_STEP_NS = 20_000_000
+"""The ego's way during a sweep is looked up at least this often: odometry seldom tells more."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
@@ -24,6 +27,7 @@ class Reading:
         arrived_ns: by the clock that deadlines are kept by.
         arrived_s: by `time.perf_counter`.
         message: Image, CompressedImage or PointCloud2; not touched before it is used.
+        span_ns: when the first and the last point of a sweep were measured, after `stamp_ns`; 0, 0 where all count as measured at once.
     """
 
     name: str
@@ -31,6 +35,7 @@ class Reading:
     arrived_ns: int
     arrived_s: float
     message: Any
+    span_ns: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +47,7 @@ class Placed:
         ego_T_sensor: `(4, 4)`, or None where the sensor's place is not known; then `why` says why.
         global_T_ego: `(4, 4)` ego pose at the reading's stamp, or None where unknown.
         info: the camera's CameraInfo, or None.
+        path: of a sweep that took its time: nanoseconds after the stamp, increasing, and the ego's pose then; () where it is not known.
     """
 
     reading: Reading
@@ -49,6 +55,7 @@ class Placed:
     why: str = ""
     global_T_ego: np.ndarray | None = None
     info: Any = None
+    path: tuple[tuple[int, np.ndarray], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,7 +145,22 @@ def place(bundle: Bundle[Reading], sweeps: Iterable[Reading], tree: TransformTre
             ego_T_sensor, why = look(frames.base, frame, reading.stamp_ns)
         pose, motion = look(frames.fixed, frames.base, reading.stamp_ns) if frames.fixed else (None, "")
         info = calibrations.of(reading.name, stamp_ns(header.stamp))
-        return Placed(reading=reading, ego_T_sensor=ego_T_sensor, why=why, global_T_ego=pose, info=info), motion
+        path, path_motion = driven(reading) if pose is not None else ((), "")
+        return Placed(reading=reading, ego_T_sensor=ego_T_sensor, why=why, global_T_ego=pose, info=info, path=path), motion or path_motion
+
+    def driven(reading: Reading) -> tuple[tuple[tuple[int, np.ndarray], ...], str]:
+        """The ego's way while a sweep was taken, and why it is not known."""
+        first_ns, last_ns = reading.span_ns
+        if first_ns == last_ns == 0:
+            return (), ""
+        steps = -(-(last_ns - first_ns) // PATH_STEP_NS)
+        path = []
+        for offset_ns in dict.fromkeys(first_ns + (last_ns - first_ns) * step // max(steps, 1) for step in range(steps + 1)):
+            pose, motion = look(frames.fixed, frames.base, reading.stamp_ns + offset_ns)
+            if pose is None:
+                return (), motion
+            path.append((offset_ns, pose))
+        return tuple(path), ""
 
     global_T_ego, motion = look(frames.fixed, frames.base, bundle.stamp_ns) if frames.fixed else (None, "")
     readings = {}

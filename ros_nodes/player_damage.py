@@ -102,19 +102,34 @@ def varied(kind: str, data: bytes, number: int, codec: Codec) -> bytes:
     message = codec.decode(kind, data)
     content = np.frombuffer(bytes(message.data), np.uint8).copy()
     if kind == CLOUD:
-        content[int(message.fields[0].offset) + (3 if message.is_bigendian else 0)::message.point_step] ^= number % 256
+        varied_points(content, number, message.point_step, int(message.fields[0].offset) + (3 if message.is_bigendian else 0))
     elif kind == IMAGE:
         content ^= number % 4
     else:
-        _requantise(content, number)
+        varied_jpeg(content, number)
     message.data = codec.blob(content.tobytes())
     return codec.encode(kind, message)
 
 
-def _requantise(jpeg: np.ndarray, number: int) -> None:
-    """Change one entry of a JPEG's first quantisation table by one: other pixels all over the image, without encoding it anew."""
+def varied_points(content: np.ndarray, number: int, point_bytes: int, low_byte: int = 0) -> None:
+    """Change the lowest bits of one coordinate of every point; `content` is the bytes, `low_byte` the first that changes."""
+    content[low_byte::point_bytes] ^= number % 256
+
+
+def varied_jpeg(jpeg: np.ndarray, number: int) -> bool:
+    """Change one entry of a JPEG's first quantisation table by one: other pixels all over the image, without encoding it anew.
+
+    Args:
+        jpeg: its bytes, changed in place.
+        number: other pixels for each.
+
+    Returns:
+        Whether it was one; a PNG stays as it is.
+    """
     content = jpeg.tobytes()
     start = content.find(_QUANTISATION)
-    if content.startswith(_JPEG) and start >= 0:  # a PNG stays as it is
-        entry = start + len(_QUANTISATION) + 3 + 1 + (number - 1) % 60  # after the length and the table's number; not the mean brightness
-        jpeg[entry] += 1 if jpeg[entry] < 255 else -1
+    if not content.startswith(_JPEG) or start < 0:
+        return False
+    entry = start + len(_QUANTISATION) + 3 + 1 + (number - 1) % 60  # after the length and the table's number; not the mean brightness
+    jpeg[entry] += 1 if jpeg[entry] < 255 else -1
+    return True

@@ -7,9 +7,6 @@ from collections.abc import Iterable
 from itertools import pairwise
 from statistics import median_low
 
-CLOCK_STEP_NS = 100_000_000
-"""The caller's clock may step back by this much, as one being disciplined does, or /clock of two publishers, before time has jumped."""
-
 LAG_READINGS = 4
 """Readings whose delay counts: few, so that a sensor which is in time again is trusted soon."""
 
@@ -135,6 +132,11 @@ class Cadences:
         self._heard_ns: int | None = None
         self._awake_ns: int | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sensors."""
+        return tuple(self._of)
+
     def __getitem__(self, name: str) -> Cadence:
         return self._of[name]
 
@@ -165,12 +167,6 @@ class Cadences:
         """Whether the sensor gives nothing while others do, or did when it last should have."""
         silent_at_ns = self.silent_at_ns(name)
         return silent_at_ns is not None and now_ns >= silent_at_ns
-
-    def astray(self, name: str, stamp_ns: int, now_ns: int, tolerance_ns: int) -> bool:
-        """Whether a stamp of a sensor that arrives now is of another time than those of most others that speak, and of two at least."""
-        lags = [cadence.lag_ns for other, cadence in self._of.items() if other != name and not self.silent(other, now_ns)]
-        apart = [abs(now_ns - stamp_ns - lag_ns) > tolerance_ns for lag_ns in lags if lag_ns is not None]
-        return sum(apart) >= 2 and 2 * sum(apart) > len(apart)
 
     def successor(self, before: str, now_ns: int, tolerance_ns: int, *, astray: bool = False) -> str | None:
         """The first sensor, in the order of the names, that can set the pace instead of one that is silent, or astray; None where none can.

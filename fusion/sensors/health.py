@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import zlib
-from array import array
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from threading import Lock
 
-import numpy as np
+from fusion.sensors.cadence import Cadences
+from fusion.sensors.running_clock import RunningClock
 
-from fusion.sensors.cadence import CLOCK_STEP_NS, Cadences
+WINDOW = 32
+"""Readings that rates and the worst latency are of."""
 
-WORDS = 512
-"""Columns of the table that a fingerprint sums up."""
+OTHER_CLOCK_NS = 10_000_000_000
+"""No reading is under way for longer: its stamp is of another clock."""
 
 
 class SensorState(Enum):
@@ -36,15 +37,20 @@ class SensorReport:
         rate_hz: readings per second, by arrival; 0 where missing.
         age_s: seconds since the last new reading arrived (a repeated one is not new); None before the first.
         skew_s: stamp of the last used reading minus its bundle's stamp, seconds; None before the first.
+        latency_ms: from the stamp of the last reading to its arrival, milliseconds; negative for a stamp ahead of the clock; None where
+            unknown.
+        latency_worst_ms: the longest of the last `WINDOW` readings.
         state: see `SensorState`.
         reason: one line that says why the state is not ok; "" where it is.
         received: readings that arrived.
-        dropped: readings of these that were frozen or rejected.
+        dropped: readings of these that were frozen, rejected, or had the stamp of the one before.
     """
 
     rate_hz: float
     age_s: float | None
     skew_s: float | None
+    latency_ms: float | None
+    latency_worst_ms: float | None
     state: SensorState
     reason: str
     received: int
@@ -62,6 +68,9 @@ class _Record:
     left_out: int = 0  # bundles in a row
     unplaced: int = 0  # new readings since the last that was in a bundle
     skew_ns: int | None = None
+    latencies_ns: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    heard_ns: int | None = None  # arrival of the last message, be it no new reading
+    standing: int = 0  # messages in a row with new content under the stamp of the last reading
 
 
 class HealthMonitor:
@@ -72,25 +81,29 @@ class HealthMonitor:
         missing_after_ns: silence that makes a sensor missing (longer for one that is slow by nature: 2.5 of its periods).
         frozen_after: readings with the same content, each with a new stamp, that make a sensor frozen, not counting the first; 0: none does.
         late_after: bundles in a row without a sensor that make it late, where as many readings of it came that no bundle had: one that
-            is slower than the bundles is in none between its readings, and well.
+            is slower than the bundles is in none between its readings, and well. As many readings in a row with a latency that is not
+            allowed make it late too, though bundles may rest on it, as on a reference that all wait for.
+        max_latency_ns: how long after its stamp a reading may arrive, and how far ahead of the clock its stamp may be.
     """
 
-    def __init__(self, names: Sequence[str], *, missing_after_ns: int = 500_000_000, frozen_after: int = 1, late_after: int = 2) -> None:
-        self._frozen_after, self._late_after = frozen_after, late_after
+    def __init__(self, names: Sequence[str], *, missing_after_ns: int = 500_000_000, frozen_after: int = 1, late_after: int = 2,
+                 max_latency_ns: int = 100_000_000) -> None:
+        self._frozen_after, self._late_after, self._max_latency_ns = frozen_after, late_after, max_latency_ns
         self._records = {name: _Record() for name in names}
-        self._cadences = Cadences(names, missing_after_ns, length=32)
-        self._now_ns: int | None = None
+        self._cadences = Cadences(names, missing_after_ns, length=WINDOW)
+        self._clock = RunningClock()
         self._lock = Lock()
 
-    def received(self, name: str, stamp_ns: int, now_ns: int, fingerprint: int | None = None) -> bool:
+    def received(self, name: str, stamp_ns: int, now_ns: int, fingerprint: int | None = None, *, latency_ns: int | None = None) -> bool:
         """Note a reading that arrived.
 
         Args:
             name: its sensor; ValueError for an unknown one, here and below.
             stamp_ns: the time it was taken.
             now_ns: the time it arrived.
-            fingerprint: of its content (`image_fingerprint`, `fingerprint`); None where it was not taken, or where
-                there is nothing to compare (a cloud without points).
+            fingerprint: of its content (see `fingerprint`); None where it was not taken, or where there is nothing to compare (a cloud
+                without points).
+            latency_ns: from its stamp to its arrival, by the clock of the stamps, which need not be that of `now_ns`; None: unknown.
 
         Returns:
             Whether the reading may be used: False where it repeats the content of the last one under a new stamp (frozen).
@@ -99,15 +112,20 @@ class HealthMonitor:
             record, cadence = self._record(name), self._cadences[name]
             record.received += 1
             self._follow_clock(now_ns)
-            if stamp_ns == cadence.stamp_ns:  # the same message again: nothing new came
+            record.heard_ns = now_ns
+            same = fingerprint is not None and fingerprint == record.fingerprint
+            record.fingerprint = fingerprint
+            if stamp_ns == cadence.stamp_ns:  # no new reading: the same message again, or a stamp that stands still
                 record.dropped += 1
+                record.standing = 0 if same or fingerprint is None else record.standing + 1
                 return True
+            record.standing = 0
+            if latency_ns is not None:
+                record.latencies_ns.append(latency_ns)
             if self._frozen(record) or self._cadences.silent(name, now_ns):
                 record.left_out = record.unplaced = 0
             self._cadences.note(name, stamp_ns, now_ns)
             record.unplaced += 1
-            same = fingerprint is not None and fingerprint == record.fingerprint
-            record.fingerprint = fingerprint
             record.repeats = record.repeats + 1 if same else 0
             if not same:
                 record.fresh_ns = now_ns
@@ -165,51 +183,60 @@ class HealthMonitor:
 
     def _follow_clock(self, now_ns: int) -> None:
         """Forget all times where the caller's clock stepped back."""
-        if self._now_ns is not None and now_ns < self._now_ns - CLOCK_STEP_NS:
+        if self._clock.follow(now_ns):
             self._cadences.clear()
             for record in self._records.values():
-                record.fresh_ns = None
-            self._now_ns = None
-        self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
+                record.fresh_ns = record.heard_ns = None
+                record.standing = 0
+                record.latencies_ns.clear()
 
     def _frozen(self, record: _Record) -> bool:
         return 0 < self._frozen_after <= record.repeats
 
+    def _standing(self, record: _Record, name: str, now_ns: int) -> bool:
+        """Whether messages with new content still come, all with one stamp."""
+        return (record.standing >= self._late_after and record.heard_ns is not None
+                and now_ns - record.heard_ns < self._cadences.patience_ns(name))
+
+    def _lateness(self, record: _Record) -> str:
+        """Why the latency of its readings is not allowed; "" where that of one of the last few is."""
+        last_ns = list(record.latencies_ns)[-self._late_after:]
+        if len(last_ns) < self._late_after or min(map(abs, last_ns)) <= self._max_latency_ns or min(last_ns) < 0 < max(last_ns):
+            return ""
+        clock = "; of another clock, or of a recording that is played without simulated time" if abs(last_ns[-1]) > OTHER_CLOCK_NS else ""
+        allowed = f"at most {1e-6 * self._max_latency_ns:.0f} ms are allowed"
+        if last_ns[-1] < 0:
+            return f"its stamps are {-1e-6 * last_ns[-1]:.0f} ms ahead of the clock, {allowed}{clock}"
+        return f"its readings come {1e-6 * last_ns[-1]:.0f} ms after their stamps, {allowed}{clock}"
+
     def _report(self, name: str, record: _Record, now_ns: int) -> SensorReport:
-        arrived_ns = self._cadences[name].arrived_ns
-        silent_ns = None if arrived_ns is None else max(0, now_ns - arrived_ns)
-        state, reason = SensorState.OK, ""
-        if silent_ns is None:
-            state, reason = SensorState.MISSING, "nothing received yet" if not record.received else "nothing since time jumped back"
-        elif silent_ns >= self._cadences.patience_ns(name):
-            state, reason = SensorState.MISSING, f"nothing new for {1e-9 * silent_ns:.1f} s"
-        elif self._frozen(record):
-            state, reason = SensorState.FROZEN, f"the same content in {record.repeats + 1} readings in a row"
-        elif record.rejection is not None:
-            state, reason = record.rejection
-        elif min(record.left_out, record.unplaced) >= self._late_after:
-            state = SensorState.LATE
-            reason = f"left out of the last {record.left_out} bundles: its readings come too late, or their stamps are too far off"
+        state, reason = self._state(name, record, now_ns)
+        latencies_ns = record.latencies_ns
         return SensorReport(
             rate_hz=0.0 if state is SensorState.MISSING else self._cadences[name].rate_hz,
             age_s=None if record.fresh_ns is None else 1e-9 * max(0, now_ns - record.fresh_ns),
             skew_s=None if record.skew_ns is None else 1e-9 * record.skew_ns,
+            latency_ms=1e-6 * latencies_ns[-1] if latencies_ns else None, latency_worst_ms=1e-6 * max(latencies_ns) if latencies_ns else None,
             state=state, reason=reason, received=record.received, dropped=record.dropped)
 
-
-def image_fingerprint(image: np.ndarray) -> int:
-    """64 bits that change with any pixel of an image `(H, W, ...)`, or with the data of any array; under 1 ms for 1600x900x3."""
-    return fingerprint(image)
-
-
-def fingerprint(data: bytes | bytearray | memoryview | array[int] | np.ndarray) -> int:
-    """The same for any buffer: the data of a raw image or cloud message, a JPEG.
-
-    Every byte counts: sums of 8-byte words along both axes of a table, which is five times faster than a checksum of all bytes.
-    """
-    array_u8 = np.ascontiguousarray(data).reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
-    whole = len(array_u8) // (8 * WORDS) * (8 * WORDS)
-    words = array_u8[:whole].view(np.uint64).reshape(-1, WORDS)
-    ends = zlib.crc32(array_u8[whole:].tobytes(), len(array_u8) & 0xFFFFFFFF)
-    by_row, by_column = np.add.reduce(words, axis=1), np.add.reduce(words, axis=0)
-    return zlib.crc32(by_row, ends) << 32 | zlib.crc32(by_column, ends)
+    def _state(self, name: str, record: _Record, now_ns: int) -> tuple[SensorState, str]:
+        cadence = self._cadences[name]
+        silent_ns = None if cadence.arrived_ns is None else max(0, now_ns - cadence.arrived_ns)
+        if silent_ns is None or cadence.stamp_ns is None:
+            return SensorState.MISSING, "nothing received yet" if not record.received else "nothing since time jumped back"
+        if silent_ns >= self._cadences.patience_ns(name):
+            if self._standing(record, name, now_ns):
+                return SensorState.INVALID, (f"its stamp has stood still at {1e-9 * cadence.stamp_ns:.3f} s for {1e-9 * silent_ns:.1f} s while its "
+                                             "content changes; check how the driver sets header.stamp")
+            return SensorState.MISSING, f"nothing new for {1e-9 * silent_ns:.1f} s"
+        if self._frozen(record):
+            return SensorState.FROZEN, f"the same content in {record.repeats + 1} readings in a row"
+        if record.rejection is not None:
+            return record.rejection
+        lateness = self._lateness(record)
+        if lateness:
+            return SensorState.LATE, lateness
+        if min(record.left_out, record.unplaced) >= self._late_after:
+            return SensorState.LATE, (f"left out of the last {record.left_out} bundles: its readings come too late, or their stamps are too far "
+                                      "off")
+        return SensorState.OK, ""

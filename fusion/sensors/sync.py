@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fusion.sensors.bundle import Bundle, Offer, SyncConfig
-from fusion.sensors.cadence import CLOCK_STEP_NS, Cadences
-from fusion.sensors.shelf import MAX_KEPT, KeptReading, Shelf
+from fusion.sensors.cadence import Cadences
+from fusion.sensors.open_bundles import OpenBundle, OpenBundles
+from fusion.sensors.running_clock import RunningClock
+from fusion.sensors.shelf import KeptReading, Shelf
+from fusion.sensors.time_base import Step, TimeBases
 
 __all__ = ["Bundle", "Collector", "Offer", "SyncConfig"]
 
 T = TypeVar("T")
 
-
-@dataclass(slots=True)
-class _Pending(Generic[T]):
-    reference: str
-    reading: KeptReading[T]
-    deadline_ns: int
-
-    @property
-    def stamp_ns(self) -> int:
-        return self.reading.stamp_ns
+_REFUSED = {Step.REPEATED: Offer.DUPLICATE, Step.OUT_OF_ORDER: Offer.LATE}
 
 
 class Collector(Generic[T]):
@@ -44,11 +37,10 @@ class Collector(Generic[T]):
         self._expected = set(config.sensors)
         self._cadences = Cadences(config.sensors, config.takeover_ns)
         self._shelves: dict[str, Shelf[T]] = {name: Shelf() for name in config.sensors}
-        self._pending: list[_Pending[T]] = []
+        self._pending: OpenBundles[T] = OpenBundles(config.deadline_ns, config.max_age_ns)
         self._driver = config.reference
-        self._closed_ns: int | None = None  # stamp of the last bundle
-        self._jumped: set[str] = set()  # sensors whose time jumped back and that the driver has not followed
-        self._now_ns: int | None = None
+        self._times = TimeBases(self._cadences, config.jump_ns)
+        self._clock = RunningClock()
 
     def offer(self, name: str, stamp_ns: int, now_ns: int, item: T) -> Offer:
         """Hand in a reading that has just arrived.
@@ -75,21 +67,22 @@ class Collector(Generic[T]):
         """The oldest bundle that is past its deadline, or complete: nothing better is to be expected in time; None where there is none."""
         self._follow_clock(now_ns)
         self._take_over(now_ns)
-        if not self._pending or now_ns < self._closes_ns(self._pending[0]):
+        pending = self._pending.first
+        if pending is None or now_ns < self._closes_ns(pending):
             return None
-        bundle = self._bundle(self._pending.pop(0))
-        self._closed_ns = bundle.stamp_ns
+        bundle = self._bundle(self._pending.close())
         self._prune()
         return bundle
 
     def next_due_ns(self) -> int | None:
         """When `due` should be asked next if nothing is offered before; None where nothing is under way."""
-        if self._now_ns is None:
+        now_ns = self._clock.now_ns
+        if now_ns is None:
             return None
         silent_ns = self._cadences.silent_at_ns(self._driver)
-        times = [silent_ns] if silent_ns is not None and silent_ns > self._now_ns else []
-        if self._pending:
-            times.append(self._closes_ns(self._pending[0]))
+        times = [silent_ns] if silent_ns is not None and silent_ns > now_ns else []
+        if self._pending.first is not None:
+            times.append(self._closes_ns(self._pending.first))
         return min(times, default=None)
 
     def expect(self, names: Iterable[str]) -> None:
@@ -116,9 +109,9 @@ class Collector(Generic[T]):
             self._forget(name)
         self._cadences.clear()
         self._pending.clear()
-        self._jumped.clear()
+        self._times.clear()
+        self._clock.clear()
         self._driver = self.config.reference
-        self._closed_ns = self._now_ns = None
 
     def counts(self) -> dict[str, dict[Offer, int]]:
         """Sensor -> how many readings ended in which way since the start."""
@@ -131,51 +124,43 @@ class Collector(Generic[T]):
     def _take(self, name: str, stamp_ns: int, now_ns: int, item: T) -> Offer:
         jumped = self._follow_clock(now_ns)
         opens = name in (self.config.reference, self._driver)
-        newest_ns, lag_ns, latest_ns = self._cadences[name].stamp_ns, self._cadences[name].lag_ns, self._latest_ns if opens else None
-        back = newest_ns is not None and newest_ns - stamp_ns > self.config.jump_ns
-        if not back and newest_ns is not None and stamp_ns <= newest_ns:
-            return Offer.DUPLICATE if stamp_ns == newest_ns else Offer.LATE
-        ahead = opens and lag_ns is not None and lag_ns - (now_ns - stamp_ns) > self.config.jump_ns
-        suspect = opens and (back or ahead or name in self._jumped or (newest_ns is None and latest_ns is not None))
-        astray = suspect and self._cadences.astray(name, stamp_ns, now_ns, self.config.jump_ns)
-        jumped = jumped or back or ahead or (astray and name not in self._jumped)
-        if back or ahead:
+        time = self._times.judge(name, stamp_ns, now_ns, opens=opens, latest_ns=self._pending.latest_ns)
+        if time.step in _REFUSED:
+            return _REFUSED[time.step]
+        if time.step is Step.JUMP:
             self._forget(name)
-        if astray or (back and not opens):
-            self._jumped.add(name)
-        elif suspect:
-            self._jumped.discard(name)
-            if latest_ns is not None and latest_ns - stamp_ns > self.config.jump_ns:
-                self._jump_back(name, stamp_ns, now_ns)
+        if time.leads:
+            self._jump_back(name, stamp_ns, now_ns)
         reading = KeptReading(stamp_ns, now_ns, item)
         self._cadences.note(name, stamp_ns, now_ns)
-        if opens and not astray and not self._open(reading, name):
+        if opens and not time.apart and not self._open(reading, name):
             return Offer.LATE
         low_ns = self._low_ns(name)
         if low_ns is not None and stamp_ns < low_ns - self.config.max_age_ns:
             return Offer.LATE
-        if not astray and self._closed_ns is not None and stamp_ns >= self._closed_ns - self.config.max_age_ns:
-            self._jumped.discard(name)
+        closed_ns = self._pending.closed_ns
+        if not time.apart and closed_ns is not None and stamp_ns >= closed_ns - self.config.max_age_ns:
+            self._times.rejoin(name)
         self._shelves[name].put(reading)
+        jumped |= time.jumped
         if jumped:
             self._follow_others(now_ns)
         return Offer.JUMP if jumped else Offer.TAKEN
 
     def _follow_clock(self, now_ns: int) -> bool:
         """Reset where the caller's clock stepped back; whether it did."""
-        jumped = self._now_ns is not None and now_ns < self._now_ns - CLOCK_STEP_NS
-        if jumped:
+        stepped = self._clock.follow(now_ns)
+        if stepped:
             self.reset()
+            self._clock.follow(now_ns)
             self.jumps += 1
-        self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
-        return jumped
+        return stepped
 
     def _follow_others(self, now_ns: int) -> None:
         """Where the reference's time jumped before most others', and theirs has now: begin anew at what it gave since."""
         name = self.config.reference
         newest = self._shelves[name].newest
-        if name in self._jumped and newest is not None and not self._cadences.astray(
-                name, newest.stamp_ns + now_ns - newest.arrived_ns, now_ns, self.config.jump_ns):
+        if newest is not None and self._times.followed(name, newest.arrived_ns - newest.stamp_ns, now_ns):
             self._jump_back(name, newest.stamp_ns, now_ns)
             for reading in self._shelves[name]:
                 self._open(reading, name)
@@ -183,14 +168,12 @@ class Collector(Generic[T]):
     def _jump_back(self, name: str, stamp_ns: int, now_ns: int) -> None:
         """Time jumped back with the sensor that opens bundles: forget all that is of the time before the jump.
 
-        Where all jump, in any order, what came from the time after the jump before this sensor did is kept for it. A sensor that jumps
-        alone, as one whose clock broke, is left out instead, whoever it is: so it cannot disturb the others.
+        Where all jump, in any order, what came from the time after the jump before this sensor did is kept for it.
         """
         self.jumps += 1
         self._cadences.wake(now_ns)
-        self._jumped.clear()
+        self._times.clear()
         self._pending.clear()
-        self._closed_ns = None
         for other in self.config.sensors:
             newest_ns = self._cadences[other].stamp_ns
             if other != name and newest_ns is not None and newest_ns - stamp_ns > self.config.jump_ns // 2:
@@ -198,31 +181,20 @@ class Collector(Generic[T]):
 
     def _open(self, reading: KeptReading[T], name: str) -> bool:
         """Open the bundle of a reading of a sensor that may; False where it would not come after the last one."""
-        stamp_ns, latest_ns = reading.stamp_ns, self._latest_ns
-        if name != self._driver and latest_ns is not None and latest_ns - stamp_ns > self.config.takeover_ns:
+        latest_ns = self._pending.latest_ns
+        if name != self._driver and latest_ns is not None and latest_ns - reading.stamp_ns > self.config.takeover_ns:
             return False  # what another sensor opened until now is so much newer that waiting for this one would cost more than it gives
         self._driver = name
-        if self._closed_ns is not None and stamp_ns <= self._closed_ns:
+        if not self._pending.open(name, reading):
             return False
-        # What another sensor opened for the same instant, before the reference came back, would answer twice.
-        while self._pending and self._pending[-1].reference != name and self._pending[-1].stamp_ns >= stamp_ns - self.config.max_age_ns:
-            self._pending.pop()
-        if self._pending and stamp_ns <= self._pending[-1].stamp_ns:
-            return False
-        self._pending.append(_Pending(name, reading, reading.arrived_ns + self.config.deadline_ns))
-        if len(self._pending) > MAX_KEPT:
-            dropped = self._pending.pop(0)
-            self._shelves[dropped.reference].count_unused(dropped.reading)
+        surplus = self._pending.surplus()
+        if surplus is not None:
+            self._shelves[surplus.reference].count_unused(surplus.reading)
         return True
-
-    @property
-    def _latest_ns(self) -> int | None:
-        """Stamp of the last bundle that was opened, since time last jumped."""
-        return self._pending[-1].stamp_ns if self._pending else self._closed_ns
 
     def _take_over(self, now_ns: int) -> None:
         """Where the driver is silent, or on a time of its own, let another sensor open the bundles, and open one for its newest reading."""
-        astray = self._driver in self._jumped
+        astray = self._driver in self._times
         if not astray and not self._cadences.silent(self._driver, now_ns):
             return
         successor = self._cadences.successor(self._driver, now_ns, self.config.max_age_ns, astray=astray)
@@ -233,11 +205,11 @@ class Collector(Generic[T]):
         if newest is not None:
             self._open(newest, successor)
 
-    def _closes_ns(self, pending: _Pending[T]) -> int:
+    def _closes_ns(self, pending: OpenBundle[T]) -> int:
         """When a bundle closes unless more arrives: when no sensor that is waited for has anything better to give, or at its deadline."""
         return max((self._awaited_until_ns(name, pending) for name in self._expected), default=pending.reading.arrived_ns)
 
-    def _awaited_until_ns(self, name: str, pending: _Pending[T]) -> int:
+    def _awaited_until_ns(self, name: str, pending: OpenBundle[T]) -> int:
         cadence, stamp_ns = self._cadences[name], pending.stamp_ns
         until_ns = None if name == pending.reference else cadence.wait_until_ns(
             stamp_ns, by_ns=pending.deadline_ns, max_gap_ns=self.config.max_age_ns, ahead_ns=self.config.ahead_ns,
@@ -247,7 +219,7 @@ class Collector(Generic[T]):
             return pending.reading.arrived_ns
         return min(until_ns, silent_ns)
 
-    def _bundle(self, pending: _Pending[T]) -> Bundle[T]:
+    def _bundle(self, pending: OpenBundle[T]) -> Bundle[T]:
         items: dict[str, T] = {}
         skew_ns: dict[str, int] = {}
         for name in self.config.sensors:
@@ -261,9 +233,10 @@ class Collector(Generic[T]):
     def _low_ns(self, name: str) -> int | None:
         """No bundle that can have a reading of this sensor will come with an earlier stamp."""
         newest_ns = self._cadences[name].stamp_ns
-        if name in self._jumped and newest_ns is not None:
+        if name in self._times and newest_ns is not None:
             return newest_ns - self.config.max_age_ns
-        return self._pending[0].stamp_ns if self._pending else self._closed_ns
+        first = self._pending.first
+        return self._pending.closed_ns if first is None else first.stamp_ns
 
     def _prune(self) -> None:
         """Drop the readings that no coming bundle would choose."""

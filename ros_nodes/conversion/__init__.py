@@ -5,7 +5,7 @@ Messages are read by attribute and written through a factory (`Make`), so that r
 """
 
 from ros_nodes.conversion.boxes import DETECTION_TYPE, detections_from_msg, detections_msg, ids_from_msg, marker_ids, markers_msg, tracks_msg
-from ros_nodes.conversion.clouds import CLOUD_FIELDS, cloud_columns, cloud_msg, points_from_cloud
+from ros_nodes.conversion.clouds import CLOUD_FIELDS, cloud_columns, cloud_msg, points_from_cloud, sweep_span_ns
 from ros_nodes.conversion.factories import Make, message_available, message_class, rclpy_make, rosbags_make
 from ros_nodes.conversion.frames import Transform, clock_msg, header_msg, stamp_ns, tf_msg, time_msg, transform_from_msg, transform_msg
 from ros_nodes.conversion.images import (
@@ -63,6 +63,7 @@ __all__ = [
     "sensors_used_msg",
     "stamp_ns",
     "status_msg",
+    "sweep_span_ns",
     "tf_msg",
     "time_msg",
     "tracks_msg",

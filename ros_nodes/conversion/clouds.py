@@ -50,6 +50,21 @@ def cloud_columns(message: Any) -> dict[str, np.ndarray]:
     return columns
 
 
+def sweep_span_ns(message: Any) -> tuple[int, int]:
+    """When the first and the last point of a `sensor_msgs/PointCloud2` were measured, nanoseconds after the header's stamp (before it:
+    negative); 0, 0 without times, with a single one or those of another clock, and for damaged data, which `points_from_cloud` names."""
+    try:
+        columns = cloud_columns(message)
+    except BadSensorData:
+        return 0, 0
+    times = _times(columns)
+    if times is None or not len(times):
+        return 0, 0
+    ages_s = _age_s(times, stamp_ns(message.header.stamp))
+    first_ns, last_ns = (1000 * round(-1e6 * float(age_s)) for age_s in (ages_s.max(), ages_s.min()))  # no finer than float32 is
+    return (0, 0) if first_ns == last_ns else (first_ns, last_ns)
+
+
 def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
     """Points of a `sensor_msgs/PointCloud2` in the cloud's own frame. Nothing near the sensor is cut: see `fusion.data.readers.remove_close`.
 
@@ -62,7 +77,7 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
     Returns:
         `(P, 5)` float32, columns `POINT_FIELDS`; rows whose position is not finite are left out. `age_s` counts back from the header's
         stamp: negative for points measured after it, as with drivers that stamp the start of a sweep; 0 without times, and where they are
-        more than `MAX_AGE_S` away from it, as of another clock: that says nothing of when a point was measured.
+        more than `MAX_AGE_S` away from it, as of another clock or in another unit: that says nothing of when a point was measured.
 
     Raises:
         BadSensorData: damaged data, or no x, y, z.
@@ -81,24 +96,30 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
         if intensity is not None:
             points[:, 3] = intensity
             points[:, 3] = np.clip(np.nan_to_num(points[:, 3] / np.float32(intensity_max), posinf=1, neginf=0), 0, 1)
-    times = next((columns[name] for name in _TIME_FIELDS if name in columns), None)
+    times = _times(columns)
     if times is not None:
         points[:, 4] = _age_s(times, stamp_ns(message.header.stamp))
     finite = np.isfinite(points[:, 0]) & np.isfinite(points[:, 1]) & np.isfinite(points[:, 2])  # by column: all(axis=1) takes 20 times as long
     return points if finite.all() else points.compress(finite, axis=0)
 
 
+def _times(columns: dict[str, np.ndarray]) -> np.ndarray | None:
+    return next((columns[name] for name in _TIME_FIELDS if name in columns), None)
+
+
 def _age_s(times: np.ndarray, cloud_stamp_ns: int) -> np.ndarray:
-    """`(P,)` float64 seconds from each point to the cloud's stamp; 0 where the time is not finite or of another clock."""
+    """`(P,)` float64 seconds from each point to the cloud's stamp; 0 where the time is not finite or of another clock, for all where most are."""
     seconds = times.astype(np.float64)
-    latest = float(np.max(seconds, initial=0.0, where=np.isfinite(seconds)))
+    finite = seconds[np.isfinite(seconds)]
+    usual = float(np.median(finite)) if len(finite) else 0.0  # single points may hold anything
     if times.dtype.kind in "iu":
         seconds = 1e-9 * seconds
-    elif latest > 1e15:
+    elif usual > 1e15:
         seconds = 1e-9 * (seconds - cloud_stamp_ns)
-    elif latest > 1e6:
+    elif usual > 1e6:
         seconds = seconds - 1e-9 * cloud_stamp_ns
-    return np.where(np.abs(seconds) <= MAX_AGE_S, -seconds, 0.0)  # NaN is not
+    near = np.abs(seconds) <= MAX_AGE_S  # NaN is not
+    return np.where(near, -seconds, 0.0) if 2 * np.count_nonzero(near) >= len(near) else np.zeros(len(near))
 
 
 def cloud_msg(make: Make, points: np.ndarray, *, stamp_ns: int, frame_id: str, fields: Sequence[str] = CLOUD_FIELDS) -> Any:

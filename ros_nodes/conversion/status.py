@@ -39,8 +39,8 @@ def diagnostics_msg(make: Make, reports: Mapping[str, Any], *, stamp_ns: int, no
 
 def _sensor_status(make: Make, name: str, sensor: str, report: Any) -> Any:
     state = str(getattr(report.state, "value", report.state))
-    values = {"state": state, "rate_hz": report.rate_hz, "age_s": report.age_s, "skew_s": report.skew_s, "received": report.received,
-              "dropped": report.dropped}
+    values = {"state": state, "rate_hz": report.rate_hz, "age_s": report.age_s, "skew_s": report.skew_s, "latency_ms": report.latency_ms,
+              "latency_worst_ms": report.latency_worst_ms, "received": report.received, "dropped": report.dropped}
     return status_msg(make, name=name, level=_LEVEL.get(state, ERROR), message=f"{state}: {report.reason}" if report.reason else state,
                       values=values, hardware_id=sensor)
 

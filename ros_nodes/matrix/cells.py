@@ -29,6 +29,7 @@ class Kind:
         back_ns: how far all stamps are moved back while it lasts.
         timed: whether answers must keep their deadline while it lasts.
         told: states of which `/diagnostics` must tell one while it lasts, where no answer rests on the sensor, and ok after; () for none.
+        told_used: whether it must where answers rest on the sensor, too.
         boxes: whether the boxes must be those of files with the same calibration.
         of: the message types whose sensors it is tried on.
     """
@@ -39,6 +40,7 @@ class Kind:
     back_ns: int = 0
     timed: bool = True
     told: tuple[str, ...] = ()
+    told_used: bool = False
     boxes: bool = False
     of: tuple[str, ...] = READINGS
 
@@ -46,8 +48,8 @@ class Kind:
 SENSOR_KINDS = (
     Kind(title="lost", fault={"fault": "drop"}, told=("missing",)),
     Kind(title="late 50 ms", fault={"fault": "delay", "ms": 50}, dead=False, told=("late", "missing")),
-    Kind(title="late 150 ms", fault={"fault": "delay", "ms": 150}, dead=False, told=("late", "missing")),
-    Kind(title="late 500 ms", fault={"fault": "delay", "ms": 500}, dead=False, told=("late", "missing")),
+    Kind(title="late 150 ms", fault={"fault": "delay", "ms": 150}, dead=False, told=("late", "missing"), told_used=True),
+    Kind(title="late 500 ms", fault={"fault": "delay", "ms": 500}, dead=False, told=("late", "missing"), told_used=True),
     Kind(title="frozen", fault={"fault": "freeze"}, told=("frozen",)),
     Kind(title="corrupt", fault={"fault": "corrupt", "mode": "truncate"}, told=("invalid",)),
     Kind(title="wrong size", fault={"fault": "wrong_size"}, told=("invalid",)),

@@ -53,7 +53,7 @@ class Notes:
     def seen(self, rate: float) -> list[Seen]:
         """The answers with their boxes, and how late each was; `rate` is the player's."""
         return [Seen(number=heard.number, stamp_ns=heard.stamp_ns, used=heard.used, rows=self.rows.get((heard.number, heard.stamp_ns)),
-                     late_ms=self._late_ms(heard, rate)) for heard in list(self.answers)]
+                     late_ms=self._late_ms(heard, rate), at_s=heard.at_s) for heard in list(self.answers)]
 
     def _late_ms(self, heard: Heard, rate: float) -> float:
         """From the time at which the player was at the answer's stamp to its arrival, without the network's share."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,8 @@ class Drive:
         stamps_ns: of its keyframes.
         first_ns: stamp at which playing begins.
         pass_ns: from the start of one pass to the start of the next.
+        readings_ns: sensor, in the order of `sensors` -> stamps of its readings.
+        sweeps: whether those between keyframes are played.
     """
 
     dataroot: Path
@@ -49,17 +51,20 @@ class Drive:
     stamps_ns: tuple[int, ...]
     first_ns: int
     pass_ns: int
+    readings_ns: Mapping[str, tuple[int, ...]]
+    sweeps: bool
 
     @classmethod
-    def of(cls, dataroot: Path, version: str, scene: str | None) -> Drive:
+    def of(cls, dataroot: Path, version: str, scene: str | None, *, sweeps: bool = False) -> Drive:
         """A scene of a data root, the first for None; UserError where there is none of that name."""
-        recording = Recording(dataroot, version, [scene] if scene else None, sweeps=False)
+        recording = Recording(dataroot, version, [scene] if scene else None, sweeps=sweeps)
         first = next(iter(recording.scenes()))
         begin_ns = min(first.readings[0].stamp_ns, first.samples[0][0])
         end_ns = max(first.readings[-1].stamp_ns, first.samples[-1][0])
         cameras = tuple(name for name, kind in recording.sensors.items() if kind == "camera")
-        return cls(dataroot=dataroot, version=version, scene=first.name, cameras=cameras,
-                   sensors=(*cameras, *(name for name in recording.sensors if name not in cameras)),
+        sensors = (*cameras, *(name for name in recording.sensors if name not in cameras))
+        return cls(dataroot=dataroot, version=version, scene=first.name, cameras=cameras, sensors=sensors, sweeps=sweeps,
+                   readings_ns={name: tuple(reading.stamp_ns for reading in first.readings if reading.sensor == name) for name in sensors},
                    stamps_ns=tuple(stamp for stamp, _ in first.samples), first_ns=begin_ns, pass_ns=end_ns - begin_ns + SCENE_GAP_NS)
 
 
@@ -86,7 +91,7 @@ class Runner:
         drive = self.drive
         lidars = [name for name in drive.sensors if name not in drive.cameras]
         parameters = {"use_sim_time": True, "model": self._model, "transport": self._transport, "cameras": list(drive.cameras), "lidars": lidars,
-                      "deadline_ms": DEADLINE_MS, "overrides": ["model.num_sweeps=0"]}  # keyframes alone are played
+                      "deadline_ms": DEADLINE_MS, "overrides": ["model.num_sweeps=0"]}  # keyframes alone have nothing between them to accumulate
         self.node = self._start(NODE, parameters)
         self.bring_up(NODE)
         return self.node
@@ -131,7 +136,7 @@ class Runner:
             script = Path(folder) / "faults.yaml"
             script.write_text(yaml.safe_dump(list(records)), encoding="utf-8")
             player = self._start(PLAYER, {"dataroot": str(self.drive.dataroot), "version": self.drive.version, "scenes": self.drive.scene,
-                                          "transport": self._transport, "rate": self._rate, "loop": passes > 1, "sweeps": False,
+                                          "transport": self._transport, "rate": self._rate, "loop": passes > 1, "sweeps": self.drive.sweeps,
                                           "faults": str(script) if records else ""})
             self.bring_up(PLAYER)
             if during is not None:

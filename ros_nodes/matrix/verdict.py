@@ -27,6 +27,7 @@ class Seen:
         used: the sensors that it rests on.
         late_ms: its arrival, counted from the time at which the player was at its stamp, without the network's share.
         rows: its boxes; None where they were not received.
+        at_s: the second of its arrival, by a clock of the listener.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Seen:
     used: tuple[str, ...]
     late_ms: float = 0.0
     rows: Rows | None = None
+    at_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from fusion.geometry.transforms import invert, transform_points
 from fusion.sensors.health import SensorState
 from fusion.sensors.sync import Bundle
 from ros_nodes.assembly import Assembled, Assembler
-from ros_nodes.conversion import camera_info_msg, cloud_msg, compressed_msg, image_msg
+from ros_nodes.conversion import camera_info_msg, cloud_msg, compressed_msg, image_msg, sweep_span_ns
 from ros_nodes.parameters import read_config
 from ros_nodes.placing import Calibrations, Frames, Instant, Reading, place
 from ros_nodes.transforms import TransformTree
@@ -254,6 +255,52 @@ def test_clouds_of_several_lidars_are_one_and_keep_their_names() -> None:
     assert merged.points[0, 2] == pytest.approx(points()[0, 2] + 1.8)
     assert merged.points[500, 0] == pytest.approx(points(1)[0, 0] - 2 - 0.5)  # the ego drove half a metre on
     assert merged.points[500, 4] == pytest.approx(0.05) and merged.points[0, 4] == 0
+
+
+WALL_M = 20.0
+
+
+def swept(times_s: np.ndarray, stamp_ns: int = T) -> Reading:
+    """A wall that stands 20 m ahead of an ego of 10 m/s at T, each point in the sensor's frame at its own time; and when that was."""
+    offsets = times_s + (stamp_ns - T) * 1e-9
+    table = np.column_stack([WALL_M - 10 * offsets, np.zeros(len(offsets)), np.ones(len(offsets)), np.full(len(offsets), 51), times_s])
+    message = cloud_msg(make, table, stamp_ns=stamp_ns, frame_id="top", fields=("x", "y", "z", "intensity", "time"))
+    span = round(1e9 * times_s.min()), round(1e9 * times_s.max())
+    assert sweep_span_ns(message) == span
+    return replace(reading("TOP", message, stamp_ns), span_ns=span)
+
+
+@pytest.mark.parametrize("stamped_s", [0.0, -0.1, -0.04], ids=["at the start", "at the end", "amid it"])
+def test_a_sweep_is_as_of_its_stamp_whatever_part_of_it_that_is(stamped_s: float) -> None:
+    sweep = swept(np.linspace(stamped_s, stamped_s + 0.1, 51))
+    frames = tree(T - 100 * MS, T, T + 100 * MS)
+    instant = placed(sweep, frames=frames)
+    got = assembled(instant).sensor_set.lidar
+    assert instant is not None and got is not None and len(instant.readings["TOP"].path) == 6 and instant.motion == ""
+    np.testing.assert_allclose(got.points, np.tile([WALL_M, 0, 1, 0.2, 0], (51, 1)), atol=1e-5)
+    driver_did = assembled(placed(replace(sweep, span_ns=(0, 0)), frames=frames)).sensor_set.lidar
+    assert driver_did is not None and np.ptp(driver_did.points[:, 0]) == pytest.approx(1.0) and not driver_did.points[:, 4].any()
+
+
+def test_sweeps_stamped_at_their_start_are_one_cloud_with_the_newest_as_of_its_stamp() -> None:
+    times = np.linspace(0, 0.1, 11)
+    frames = tree(T - 100 * MS, T, T + 100 * MS)
+    got = assembled(placed(swept(times), sweeps=(swept(times, T - 100 * MS),), frames=frames), num_sweeps=1).sensor_set.lidar
+    assert got is not None and len(got.points) == 22
+    np.testing.assert_allclose(got.points[:, 0], WALL_M, atol=1e-5)
+    assert got.points[:, 4].tolist() == pytest.approx([0] * 11 + [0.1] * 11)  # as recorded sweeps have it
+
+
+def test_the_way_of_a_sweep_is_waited_for_as_its_pose_is() -> None:
+    sweep = swept(np.linspace(0, 0.1, 11))
+    frames = tree(T - 100 * MS, T)
+    assert placed(sweep, frames=frames, wait=True) is None
+    instant = placed(sweep, frames=frames)
+    assert instant is not None and "20.0 ms older than the reading" in instant.motion
+    got = assembled(instant).sensor_set.lidar
+    assert got is not None and np.ptp(got.points[:, 0]) == pytest.approx(1.0) and not got.points[:, 4].any()  # as they came
+    still = placed(sweep, frames=frames, wait=True, names=Frames(base="base_link"))
+    assert still is not None and still.readings["TOP"].path == ()  # nobody asked for the ego's motion
 
 
 def test_sweeps_are_accumulated_where_the_motion_is_known() -> None:

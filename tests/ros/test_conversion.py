@@ -257,6 +257,19 @@ def test_times_of_another_clock_say_nothing(kind: str, value: float) -> None:
     assert points[:, 4].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(("times_s", "span_ms"), [
+    ([0.0, 0.1, 0.05], (0, 100)), ([-0.1, 0.0], (-100, 0)), ([-0.02, 0.03, math.nan], (-20, 30)), ([0.4, 0.4], (0, 0)), ([], (0, 0)),
+    ([0.5, 4e3, 8e4], (0, 0)), ([7e8, 0.02, 0.04], (0, 40))])  # microseconds; one point that was never measured
+def test_from_when_to_when_a_sweep_was_measured(times_s: list[float], span_ms: tuple[int, int]) -> None:
+    message = cloud([*XYZ, ("time", "f4", 12)], [(1, 2, 3, time) for time in times_s], step=16)
+    assert [round(1e-6 * span) for span in c.sweep_span_ns(message)] == list(span_ms)
+    ages = c.points_from_cloud(message, intensity_max=1)[:, 4] if times_s else np.zeros(1)
+    assert (span_ms[0] != span_ms[1]) == (len(set(ages.tolist())) > 1)
+    assert c.sweep_span_ns(cloud(XYZ, [(1, 2, 3)], step=12)) == (0, 0)
+    message.data = b"1"
+    assert c.sweep_span_ns(message) == (0, 0)
+
+
 @pytest.mark.parametrize(("change", "words"), [
     ({"data": b"\0" * 13}, "13 bytes"), ({"point_step": 8}, "'z'"), ({"width": 9}, "9 points"),
     ({"fields": [SimpleNamespace(name="a", offset=0, datatype=7, count=1)]}, "expected x, y and z"),
@@ -350,13 +363,15 @@ def test_markers_show_what_is_there_and_delete_what_is_gone(make: c.Make) -> Non
 
 @both_makes
 def test_diagnostics(make: c.Make) -> None:
-    reports = {name: SimpleNamespace(state=SimpleNamespace(value=state), reason=reason, rate_hz=12.0, age_s=None, skew_s=-0.02, received=5, dropped=1)
+    reports = {name: SimpleNamespace(state=SimpleNamespace(value=state), reason=reason, rate_hz=12.0, age_s=None, skew_s=-0.02, latency_ms=12.5,
+                                     latency_worst_ms=None, received=5, dropped=1)
                for name, state, reason in (("CAM_FRONT", "ok", ""), ("CAM_BACK", "frozen", "same pixels for 3 images"))}
     message = c.diagnostics_msg(make, reports, stamp_ns=NS, node="fusion_node")
     front, back = message.status
     assert [ord(s.level) if isinstance(s.level, bytes) else s.level for s in (front, back)] == [0, 2]
     assert (front.name, back.message) == ("fusion_node: CAM_FRONT", "frozen: same pixels for 3 images")
     assert {value.key: value.value for value in front.values} == {"state": "ok", "rate_hz": "12", "age_s": "unknown", "skew_s": "-0.02",
+                                                                  "latency_ms": "12.5", "latency_worst_ms": "unknown",
                                                                   "received": "5", "dropped": "1"}
 
 

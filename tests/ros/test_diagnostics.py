@@ -53,7 +53,8 @@ def test_inference_that_hangs_is_told(unanswered_s: float, level: int, words: st
 
 
 def test_states_are_read_back_from_the_report() -> None:
-    report = SimpleNamespace(state="frozen", reason="the same content: 3 times", rate_hz=1.0, age_s=None, skew_s=None, received=3, dropped=2)
+    report = SimpleNamespace(state="frozen", reason="the same content: 3 times", rate_hz=1.0, age_s=None, skew_s=None, latency_ms=None,
+                             latency_worst_ms=None, received=3, dropped=2)
     message = diagnostics_msg(rclpy_make, {"FRONT": report, "TOP": SimpleNamespace(**{**vars(report), "state": "ok", "reason": ""})}, stamp_ns=0,
                               node="robot1/fusion_node", extra=[NodeStatus().message("robot1/fusion_node", None)])
     assert sensor_states_from_msg(message, "robot1/fusion_node") == {"FRONT": "frozen", "TOP": "ok"}

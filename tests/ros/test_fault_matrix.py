@@ -149,7 +149,7 @@ def test_lateness_is_counted_from_where_the_player_was() -> None:
     notes.answers.append(Heard(number=7, stamp_ns=stamp, used=SENSORS, inference_ms=200.0, at_s=11.2))
     notes.rows[0, stamp] = ROWS
     first, lost = notes.seen(rate=0.5)
-    assert first == Seen(number=0, stamp_ns=stamp, used=SENSORS, late_ms=pytest.approx(100.0), rows=ROWS)
+    assert first == Seen(number=0, stamp_ns=stamp, used=SENSORS, late_ms=pytest.approx(100.0), rows=ROWS, at_s=11.2)
     assert lost.late_ms == math.inf and lost.rows is None
 
 
@@ -246,8 +246,10 @@ def test_what_is_wrong_must_be_told_and_that_it_is_over(title: str, state: str) 
     assert verdict(reports(cell, state, after=state)).text == f"/diagnostics tells {state} after it, not ok"
     assert "told nothing of it" in verdict([]).text
     assert not verdict([replace(report, number=report.number + 1) for report in reports(cell, state)]).ok
-    if not cell.kind.dead:  # what answers rest on is well
-        assert verdict(reports(cell, "ok"), [replace(seen, used=SENSORS) for seen in honest(cell)]).ok
+    if not cell.kind.dead:  # what answers rest on is well, unless it comes later than the node allows
+        assert not verdict(reports(cell, "ok"), [replace(seen, used=SENSORS) for seen in honest(cell)]).ok
+        little = cell_of("late 50 ms", "CAM_0")
+        assert judge(little, STAMPS, SENSORS, [replace(seen, used=SENSORS) for seen in honest(little)], told=reports(little, "ok")).ok
 
 
 def test_every_dead_sensor_has_a_state_that_must_be_told() -> None:

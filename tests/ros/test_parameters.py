@@ -19,6 +19,7 @@ def test_defaults_are_the_nuscenes_rig() -> None:
     assert config.cameras["CAM_BACK_LEFT"].info_topic == "/sensors/cam_back_left/camera_info"
     assert config.lidars["LIDAR_TOP"].topic == "/sensors/lidar_top/points"
     assert config.lidars["LIDAR_TOP"].intensity_max == 255 and config.lidars["LIDAR_TOP"].near_m == 1
+    assert config.lidars["LIDAR_TOP"].deskew
     assert config.reference_sensor == "LIDAR_TOP"
     assert (config.deadline_ns, config.max_age_ns, config.takeover_ns) == (60_000_000, 100_000_000, 300_000_000)
     assert (config.base_frame, config.fixed_frame, config.model, config.config, config.overrides) == ("base_link", "odom", "nano", "", ())
@@ -27,11 +28,13 @@ def test_defaults_are_the_nuscenes_rig() -> None:
 def test_values_given_are_taken() -> None:
     config = read_config(TWO | {
         "transport": "compressed", "sensors.BACK.transport": "raw", "sensors.FRONT.time_offset_ms": -12.5, "sensors.TOP.intensity_max": 1,
-        "sensors.TOP.topic": "lidar", "deadline_ms": 40, "reference_sensor": "BACK", "fixed_frame": "", "base_frame": "/ego",
+        "sensors.TOP.deskew": False, "sensors.TOP.topic": "lidar", "deadline_ms": 40, "reference_sensor": "BACK", "fixed_frame": "",
+        "base_frame": "/ego",
         "overrides": ["model.num_sweeps=2", ""]})
     assert config.cameras["FRONT"].topic == "/sensors/front/image/compressed"
     assert config.cameras["BACK"].topic == "/sensors/back/image"
     assert config.lidars["TOP"].topic == "lidar" and config.lidars["TOP"].intensity_max == 1.0
+    assert not config.lidars["TOP"].deskew
     assert config.reference_sensor == "BACK" and config.deadline_ns == 40_000_000
     assert config.base_frame == "ego" and config.fixed_frame == "" and config.overrides == ("model.num_sweeps=2",)
     sync = config.sync()

@@ -15,12 +15,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from small_rig import MS, PARAMETERS, cloud, image, info, tree
+from small_rig import MS, PARAMETERS, cloud, image, info, make, points, tree
 
 from fusion.sensors.health import SensorState
 from fusion.sensors.preprocess import InputConfig
 from fusion.sensors.sync import Offer
 from fusion.types import Detections, SensorSet
+from ros_nodes.conversion import cloud_msg
 from ros_nodes.parameters import read_config
 from ros_nodes.perception import LastStages
 from ros_nodes.pipeline import Answer, FusionPipeline
@@ -130,6 +131,53 @@ def test_a_frozen_camera_counts_as_missing_and_is_back_with_its_first_new_image(
     assert "the same content" in answer.missing["FRONT"]
     rig.instant(1300)
     assert rig.answer().used == ("FRONT", "TOP")
+
+
+@pytest.mark.parametrize("apart_s", [0, 1_700_000_000])  # simulated time; the system's, beside a clock for deadlines that nobody sets
+def test_a_lidar_that_is_always_late_calls_for_answers_and_is_told_as_late(rig: Rig, apart_s: int) -> None:
+    for now in range(1000, 1500, 100):
+        clock_ns = apart_s * 10**9 + now * MS
+        late_ns = clock_ns - 150 * MS
+        for stamp in (late_ns, clock_ns):
+            rig.tree.insert("odom", "base_link", stamp, translation_m=(0, 0, 0), rotation_wxyz=(1, 0, 0, 0))
+        rig.pipeline.offer("FRONT", image(clock_ns, now), now * MS, clock_ns if apart_s else None)
+        rig.pipeline.offer("TOP", cloud(late_ns, now), now * MS, clock_ns if apart_s else None)
+        rig.pipeline.poll((now + 60) * MS)
+        answer = rig.answer()
+        reports = rig.pipeline.report((now + 60) * MS)
+        assert (reports["TOP"].state is SensorState.LATE) == (now > 1000) and reports["FRONT"].state is SensorState.OK
+    assert answer.detections.stamp_ns == late_ns and answer.used == ("FRONT", "TOP")
+    assert reports["TOP"].reason == "its readings come 150 ms after their stamps, at most 100 ms are allowed"
+    assert (reports["TOP"].latency_ms, reports["FRONT"].latency_ms) == (150, 0)
+
+
+@pytest.mark.parametrize(("timed", "latency_ms"), [(True, 20), (False, 120)])
+def test_a_sweep_stamped_at_its_start_is_late_from_its_last_point_on(rig: Rig, timed: bool, latency_ms: int) -> None:
+    for stamp in range(1000, 1500, 100):
+        for moment in range(stamp, stamp + 101, 20):
+            rig.pose(moment)
+        table = np.column_stack([points(stamp)[:, :4], np.linspace(0, 0.1, 500)])
+        message = cloud_msg(make, table, stamp_ns=stamp * MS, frame_id="top", fields=("x", "y", "z", "intensity", "time" if timed else "ring"))
+        rig.pipeline.offer("TOP", message, (stamp + 120) * MS)
+        rig.pipeline.poll((stamp + 180) * MS)
+        assert rig.answer().motion == ""
+    report = rig.pipeline.report(1580 * MS)["TOP"]
+    assert report.latency_ms == pytest.approx(latency_ms, abs=1e-3) and report.state is (SensorState.OK if timed else SensorState.LATE)
+
+
+def test_a_camera_whose_stamp_stands_still_is_left_out_and_says_so(rig: Rig) -> None:
+    rig.instant(1000)
+    assert rig.answer().used == ("FRONT", "TOP")
+    for now in range(1100, 2000, 100):
+        rig.pose(now)
+        rig.pipeline.offer("FRONT", image(1000 * MS, now), now * MS)
+        rig.lidar(now)
+        rig.pipeline.poll((now + 60) * MS)
+        answer = rig.answer()
+    assert answer.used == ("TOP",) and "its stamp has stood still at 1.000 s" in answer.missing["FRONT"]
+    assert rig.pipeline.report(1960 * MS)["FRONT"].state is SensorState.INVALID
+    rig.instant(2000)
+    assert rig.answer().used == ("FRONT", "TOP") and rig.pipeline.report(2000 * MS)["FRONT"].state is SensorState.OK
 
 
 def test_an_image_without_a_place_is_uncalibrated_until_its_transform_comes(rig: Rig) -> None:

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from ros_drops import Drops, count_drops, published_in
 from ros_source import LIDAR_HZ
+from ros_table import table
 
 from fusion.files import write_text
 from ros_nodes.environment import prepare, ros_available
@@ -186,7 +187,7 @@ def main() -> int:
           f" {result['sensors_used']:.2f} sensors, {result['boxes']:.0f} boxes; {result['cores']:.2f} cores, {result['cores_receiving']:.2f} of them"
           f" receiving\nmemory: at most {result['memory_mb']:.0f} MB, grown by {result['memory_growth_mb']:.1f} MB from the middle to the last third;"
           f" by minute {' '.join(f'{size:.0f}' for size in result['memory_by_minute_mb'])}")
-    print(*drops.lines(), sep="\n")
+    print(*drops.lines(), f"\n{table(result)}", sep="\n")
     if args.json:
         write_text(args.json, json.dumps(result, indent=2) + "\n")
     return 0

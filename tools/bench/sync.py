@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from fusion.sensors.camera_model import CameraModel, Undistorter
-from fusion.sensors.health import HealthMonitor, fingerprint, image_fingerprint
+from fusion.sensors.fingerprint import fingerprint
+from fusion.sensors.health import HealthMonitor
 from fusion.sensors.sync import Bundle, Collector, SyncConfig
 
 MS = 1_000_000
@@ -46,7 +47,7 @@ def collector_times_us(messages: list[tuple[int, str, int]]) -> tuple[list[float
     offer, due, received = [], [], []
     bundles: list[Bundle[int] | None] = []
     for arrival, name, stamp in messages:
-        received += times_us(lambda a=arrival, n=name, s=stamp: monitor.received(n, s, a, s), 1)
+        received += times_us(lambda a=arrival, n=name, s=stamp: monitor.received(n, s, a, s, latency_ns=a - s), 1)
         offer += times_us(lambda a=arrival, n=name, s=stamp: collector.offer(n, s, a, 0), 1)
         due += times_us(lambda a=arrival: bundles.append(collector.due(a)), 1)
     bundles.append(collector.due(messages[-1][0] + 1000 * MS))
@@ -75,9 +76,9 @@ def main() -> int:
     undistorter = Undistorter(CameraModel(width=1600, height=900, intrinsics=intrinsics, distortion=np.array([-0.3, 0.1, 0.0, 0.0, 0.0])))
     undistorter.undistort(image)
     offer, due, received, bundles = collector_times_us(stream(args.seconds))
-    fingerprints = times_us(lambda: image_fingerprint(image), args.repeats)
+    fingerprints = times_us(lambda: fingerprint(image), args.repeats)
     print(f"{'microseconds a call':34} {'best':>10} {'median':>10} {'p99':>10}")
-    print(line("image_fingerprint 1600x900x3", fingerprints))
+    print(line("fingerprint of 1600x900x3", fingerprints))
     print(line("fingerprint of a 35k-point cloud", times_us(lambda: fingerprint(cloud), args.repeats)))
     print(line("Collector.offer, 7 sensors", offer))
     print(line("Collector.due, 7 sensors", due))
