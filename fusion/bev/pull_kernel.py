@@ -9,8 +9,8 @@ NOWHERE = np.float32(-3)
 """A position so far beyond the maps that a sample there is zero and reads no pixel: a weight of 0 alone would not keep a pixel's NaN out."""
 
 CLEAR = np.float32(2.0**-21)
-"""How far, in positions from -1 to 1, a sample stays within the last row or column that is image: more than rounding makes of a position, so
-that no tap reads padding, be its weight ever so small."""
+"""How far, in positions from -1 to 1, samples of images with padding stay within the last row and column that are image: more than rounding
+makes of a position, so that no tap reads padding, be its weight ever so small."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -63,6 +63,11 @@ def project_cells(
     slot, row_of, along = np.empty(cameras, np.int64), np.empty((cameras, 3), np.float32), np.empty((cameras, 3), np.float32)
     best, owner = np.empty((views, 4), np.float32), np.empty(views, np.int64)  # distance from the centre column, u, v, depth
     for b in range(batch):
+        padded = False  # any of these images: a neighbour's padding is to be kept clear of, too
+        for n in range(cameras):
+            first, last = valid_cells[b, n, :2], valid_cells[b, n, 2:]
+            if camera_ok[b, n] and (first[0] > zero or first[1] > zero or last[0] < w - one or last[1] < h - one):
+                padded = True
         for z in range(size_z):
             for i in range(size_x):
                 present = 0
@@ -104,14 +109,9 @@ def project_cells(
                         edge, tile = valid_cells[b, owner[k]], np.float32(owner[k]) * w
                         column = (min(max((best[k, 1] + half) * across - half, edge[0]), edge[2]) + tile) * to_x - one
                         row = min(max((best[k, 2] + half) * down - half, edge[1]), edge[3]) * to_y - one
-                        if edge[0] > zero:
-                            column = max(column, (edge[0] + tile) * to_x - one + CLEAR)
-                        if edge[2] < w - one:
-                            column = min(column, (edge[2] + tile) * to_x - one - CLEAR)
-                        if edge[1] > zero:
-                            row = max(row, edge[1] * to_y - one + CLEAR)
-                        if edge[3] < h - one:
-                            row = min(row, edge[3] * to_y - one - CLEAR)
+                        if padded:
+                            column = min(max(column, (edge[0] + tile) * to_x - one + CLEAR), (edge[2] + tile) * to_x - one - CLEAR)
+                            row = min(max(row, edge[1] * to_y - one + CLEAR), edge[3] * to_y - one - CLEAR)
                         coords[b, k, z * size_x + i, j, 0] = column
                         coords[b, k, z * size_x + i, j, 1] = row
                         weight[b, k, z, i, j] = one / np.float32(count)

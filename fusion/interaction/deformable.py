@@ -117,7 +117,9 @@ class DeformableSelfAttention(nn.Module):
         shape = (coarse.shape[-2], coarse.shape[-1])
         tokens = to_tokens(coarse)
         normed = self.norm(tokens)
-        here = None if ok is None else coarsened(ok[:, None].to(maps.dtype), self.config.stride) > 0
+        here = None if ok is None else ok[:, None]
+        if here is not None and self.config.stride > 1:
+            here = coarsened(here.to(maps.dtype), self.config.stride) > 0
         pyramid = [_chosen(here, to_maps(self.value(normed), shape))]
         while len(pyramid) < self.config.levels:
             pyramid.append(halved(pyramid[-1]))

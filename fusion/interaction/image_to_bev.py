@@ -126,6 +126,11 @@ class ImageToBev(nn.Module):
     The logit of a sample also depends on its height (a learned bias per head) and, where the lift predicts depth, on how likely its pixel
     lies at the cell's depth (the logarithm, times a learned weight per head): pixels of what stands before or behind the cell tell little
     of it. Samples that are not valid get exactly no weight; images of absent cameras must be zero, as in a `CameraStream`.
+
+    Samples are taken view by view (camera by camera where `views` is None), each for the whole batch, all heads, heights and cells; one
+    softmax is over all of them. Taking all views in one call gives the same and costs more: for 6 images of 448 x 800, 180 x 180 cells
+    and 128 channels on one core, in blocks of cells, 1.66 s and 275 MB where the loop takes 0.93 s and 165 MB; without blocks, as on a
+    GPU and in an exported graph, keys and values would each be 398 MB of float32 samples, not 66.
     """
 
     def __init__(self, config: ImageToBevConfig, channels: int) -> None:
@@ -166,7 +171,7 @@ class ImageToBev(nn.Module):
         return resized(added, size)
 
     def _answer(self, keys: Tensor, values: Tensor, share: Tensor | None, where: CellViews, query: Tensor) -> Tensor:
-        """`(B, heads, c, 1, P)` queries -> `(B, heads, c, P)`; view by view, so that memory holds the samples of one."""
+        """`(B, heads, c, 1, P)` queries -> `(B, heads, c, P)`; view by view, for which see the class."""
         views, heights = where.ok.shape[1:3]
         looks = [self._look(keys, share, where, view, query) for view in range(views)]  # first what to look at, then what is there
         nothing = self.nothing[:, None, None].to(looks[0]).expand(len(query), -1, 1, query.shape[-1])

@@ -136,10 +136,10 @@ def test_augmentation_moves_what_is_image() -> None:
         left, top, right, bottom = moved.valid_px[0, n].tolist()
         assert -0.5 <= left < right <= 63.5 and -0.5 <= top < bottom <= 31.5
         inside = torch.zeros(32, 64, dtype=torch.bool)
-        inside[math.ceil(top + 1):math.floor(bottom - 1) + 1, math.ceil(left + 1):math.floor(right - 1) + 1] = True
+        inside[math.ceil(top + 2):math.floor(bottom - 2) + 1, math.ceil(left + 2):math.floor(right - 2) + 1] = True
         beyond = torch.ones(32, 64, dtype=torch.bool)
-        beyond[max(math.floor(top - 1), 0):math.ceil(bottom + 1) + 1, max(math.floor(left - 1), 0):math.ceil(right + 1) + 1] = False
-        assert (moved.images[0, n, 0][inside] == 1).all() and not moved.images[0, n, 0][beyond].any()  # but for a pixel's width, interpolated
+        beyond[max(math.floor(top - 2), 0):math.ceil(bottom + 2) + 1, max(math.floor(left - 2), 0):math.ceil(right + 2) + 1] = False
+        assert (moved.images[0, n, 0][inside] == 1).all() and not moved.images[0, n, 0][beyond].any()  # but for two pixels' width: parts of pixels, zoomed and interpolated
     assert torch.equal(moved.valid_px[0, 5], batch.valid_px[0, 5])
     back = moved_px(moved_px(np.array([3.5, 4.5, 40.5, 20.5]), transform, (99, 99)), np.linalg.inv(transform), (99, 99))
     np.testing.assert_allclose(back, [3.5, 4.5, 40.5, 20.5])
