@@ -84,28 +84,21 @@ def prepare_inputs(config: NetworkConfig, batch: SensorBatch, *, training: bool 
     view: ViewGeometry | None = None
     points_ok = batch.points_ok & batch.lidar_ok[:, None]
     if config.camera is not None:
-        image_hw = (batch.images.shape[-2], batch.images.shape[-1])
-        feature_hw, grid = config.camera.feature_hw(image_hw), config.bev_grid
+        feature_hw, grid = config.camera.feature_hw(batch.image_hw), config.bev_grid
         with torch.no_grad(), torch.autocast(batch.images.device.type, enabled=False):
             match config.lift:
                 case PullConfig() as lift:
-                    where = pull_grid(
-                        batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift.heights_m, lift.views, lift.depth
-                    )
+                    where = pull_grid(batch, feature_hw, grid, lift.heights_m, lift.views, lift.depth)
                     if lift.depth is not None and training:
-                        where = replace(where, depth_bin=lidar_depth_bin(
-                            lift.depth, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, batch.points, points_ok
-                        ))
+                        where = replace(where, depth_bin=lidar_depth_bin(lift.depth, batch, feature_hw))
                 case SplatConfig() as lift:
-                    where = splat_grid(
-                        batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw, feature_hw, grid, lift, batch.points, points_ok
-                    )
+                    where = splat_grid(batch, feature_hw, grid, lift)
             if isinstance(config.fuser, DualStreamConfig) and config.fuser.layers:
                 # A network without a LiDAR answers by cameras alone, whatever the batch holds.
                 known = batch if config.lidar is not None else replace(batch, lidar_ok=torch.zeros_like(batch.lidar_ok))
                 meeting = meeting_of(config.fuser.layer, known, grid, feature_hw, _bin_edges_m(config, batch))
             if isinstance(config.head, QueryHeadConfig):
-                view = view_geometry(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw)
+                view = view_geometry(batch)
     cloud: PillarInput | VoxelInput | None = None
     match config.lidar:
         case PillarConfig() as lidar:
@@ -123,7 +116,7 @@ def _bin_edges_m(config: NetworkConfig, batch: SensorBatch) -> Tensor | None:
         case SplatConfig() as lift:
             return lift.edges_m().to(batch.intrinsics).expand(*batch.camera_ok.shape, -1)
         case PullConfig(depth=bins) if bins is not None:
-            return bins.edges_m().to(batch.intrinsics) / reference_scale(batch.intrinsics, batch.images.shape[-1])[..., None]
+            return bins.edges_m().to(batch.intrinsics) / reference_scale(batch.intrinsics, batch.image_hw[1])[..., None]
     return None
 
 

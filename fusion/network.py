@@ -124,7 +124,7 @@ class BevDuetNet(nn.Module):
         """Camera features in both forms; None in a network without cameras."""
         if self.camera is None or inputs.where is None:
             return None
-        perspective = self.fuser.before_lift(self.camera(inputs.images, inputs.camera_ok), inputs.camera_ok)
+        perspective = self.fuser.before_lift(self.camera(inputs.images, inputs.camera_ok), inputs.camera_ok, inputs.meeting)
         assert self.lift is not None
         bev, depth_logits = self.lift(perspective, inputs.where)
         return CameraStream(perspective=perspective, bev=bev, seen=inputs.where.seen, ok=inputs.camera_ok.any(dim=1), depth_logits=depth_logits)

@@ -40,7 +40,5 @@ def supervise(config: NetworkConfig, batch: SensorBatch, truths: Sequence[Ground
     targets = encode_targets(truths, config.bev_grid, len(config.classes), config.targets)
     perspective: Tensor | None = None
     if config.camera is not None and config.perspective is not None and bool(batch.camera_ok.any()):
-        image_hw = (batch.images.shape[-2], batch.images.shape[-1])
-        perspective = perspective_heatmap(truths, batch.intrinsics, batch.cam_T_ego, batch.camera_ok, image_hw,
-                                          config.camera.feature_hw(image_hw), len(config.classes))
+        perspective = perspective_heatmap(truths, batch, config.camera.feature_hw(batch.image_hw), len(config.classes))
     return Supervision(targets=targets, perspective=perspective)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
 from fusion.geometry.rays import camera_centres_m, pixel_rays
+from fusion.geometry.valid import map_pixels_ok
+from fusion.types import SensorBatch
 from fusion.types.present import train_on_present
 
 
@@ -56,35 +58,25 @@ class SplatGrid:
     depth_bin: Tensor
 
 
-def splat_grid(
-    intrinsics: Tensor,
-    cam_T_ego: Tensor,
-    camera_ok: Tensor,
-    image_hw: tuple[int, int],
-    feature_hw: tuple[int, int],
-    grid: BevGrid,
-    config: SplatConfig,
-    points: Tensor,
-    points_ok: Tensor,
-) -> SplatGrid:
-    """Geometry of one batch (host work). Shapes as in `SensorBatch`; intrinsics are of the `image_hw` image."""
-    batch = len(camera_ok)
+def splat_grid(sensors: SensorBatch, feature_hw: tuple[int, int], grid: BevGrid, config: SplatConfig) -> SplatGrid:
+    """Geometry of one batch (host work); pixels of absent cameras and of padding land nowhere."""
+    batch = sensors.batch_size
     size_x, size_y = grid.shape
-    device = intrinsics.device
+    device = sensors.intrinsics.device
     low, high = config.depth_range_m
     depths = low + (torch.arange(config.bins, device=device) + 0.5) * config.depth_step_m
-    intrinsics, cam_T_ego = intrinsics.float(), cam_T_ego.float()
-    rays, origin = pixel_rays(intrinsics, cam_T_ego, image_hw, feature_hw), camera_centres_m(cam_T_ego)
+    cam_T_ego = sensors.cam_T_ego.float()
+    rays, origin = pixel_rays(sensors.intrinsics.float(), cam_T_ego, sensors.image_hw, feature_hw), camera_centres_m(cam_T_ego)
     xyz = origin[:, :, None, None, None] + rays[:, :, None] * depths[:, None, None, None]  # (B, N, D, h, w, 3)
     i = torch.floor((xyz[..., 0] - grid.x_range_m[0]) / grid.cell_m).long()
     j = torch.floor((xyz[..., 1] - grid.y_range_m[0]) / grid.cell_m).long()
     inside = (i >= 0) & (i < size_x) & (j >= 0) & (j < size_y) & (xyz[..., 2] >= grid.z_range_m[0]) & (xyz[..., 2] < grid.z_range_m[1])
-    inside &= camera_ok[:, :, None, None, None]
+    inside &= (map_pixels_ok(sensors.valid_px, sensors.image_hw, feature_hw) & sensors.camera_ok[:, :, None, None])[:, :, None]
     sample = torch.arange(batch, device=device)[:, None, None, None, None]
     source = torch.nonzero(inside.flatten()).squeeze(1)
     cell = ((sample * size_x + i) * size_y + j).flatten()[source]
     seen = torch.zeros(batch * size_x * size_y, device=device).index_fill(0, cell, 1.0).view(batch, 1, size_x, size_y)
-    nearest = lidar_depth_m(intrinsics, cam_T_ego, camera_ok, image_hw, feature_hw, points, points_ok)
+    nearest = lidar_depth_m(sensors, feature_hw)
     known = (nearest >= low) & (nearest < high)
     depth_bin = torch.where(known, torch.floor((torch.where(known, nearest, low) - low) / config.depth_step_m).long(), -1)
     return SplatGrid(source=source, cell=cell, seen=seen, depth_bin=depth_bin)

@@ -14,6 +14,8 @@ from fusion.bev.image_depth import DepthBins, reference_scale
 from fusion.bev.pull_kernel import project_cells
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
+from fusion.geometry.valid import map_edges
+from fusion.types import SensorBatch
 from fusion.types.present import train_on_present
 
 
@@ -59,27 +61,19 @@ class PullGrid:
     depth_bin: Tensor | None = None
 
 
-def pull_grid(
-    intrinsics: Tensor,
-    cam_T_ego: Tensor,
-    camera_ok: Tensor,
-    image_hw: tuple[int, int],
-    feature_hw: tuple[int, int],
-    grid: BevGrid,
-    heights_m: tuple[float, ...],
-    views: int,
-    depth: DepthBins | None = None,
-    min_depth_m: float = 0.5,
-) -> PullGrid:
+def pull_grid(sensors: SensorBatch, feature_hw: tuple[int, int], grid: BevGrid, heights_m: tuple[float, ...], views: int,
+              depth: DepthBins | None = None, min_depth_m: float = 0.5) -> PullGrid:
     """Project cell centres into the images (host work: no gradient, no place in a deployed graph).
 
     Args:
-        intrinsics: `(B, N, 3, 3)` pixels of the `image_hw` image, pixel centres at integers.
-        cam_T_ego: `(B, N, 4, 4)`.
-        camera_ok: `(B, N)` bool; absent cameras see nothing.
+        sensors: its cameras; what projects into the padding of an image, or into an absent camera's, is not seen.
+        feature_hw: size of the feature maps.
+        heights_m, views: as in `PullConfig`.
         depth: bins for `depth_at`.
+        min_depth_m: nothing nearer to a camera's plane is seen.
     """
-    batch, cameras = camera_ok.shape
+    intrinsics, image_hw = sensors.intrinsics, sensors.image_hw
+    batch, cameras = sensors.camera_ok.shape
     size_x, size_y = grid.shape
     depth_cells = len(heights_m)
     device = intrinsics.device
@@ -91,10 +85,11 @@ def pull_grid(
             seen=torch.zeros(batch, 1, size_x, size_y, device=device),
             depth_at=None if depth is None else torch.zeros(batch, views, depth_cells, size_x, size_y, device=device),
         )
-    image_T_ego = (intrinsics.float() @ cam_T_ego.float()[:, :, :3]).cpu().numpy()
+    image_T_ego = (intrinsics.float() @ sensors.cam_T_ego.float()[:, :, :3]).cpu().numpy()
+    valid_px = sensors.valid_px.float().cpu()
     centres = grid.cell_centres_m()
     coords, weight, seen, depth_m, camera = (torch.from_numpy(found).to(device) for found in project_cells(
-        image_T_ego, camera_ok.cpu().numpy(), image_hw, feature_hw, np.ascontiguousarray(centres[:, 0, 0]), np.ascontiguousarray(centres[0, :, 1]),
+        image_T_ego, valid_px.numpy(), map_edges(valid_px, image_hw, feature_hw).numpy(), sensors.camera_ok.cpu().numpy(), image_hw, feature_hw, np.ascontiguousarray(centres[:, 0, 0]), np.ascontiguousarray(centres[0, :, 1]),
         np.array(heights_m, np.float32), views, min_depth_m,
     ))
     depth_at: Tensor | None = None
@@ -104,12 +99,11 @@ def pull_grid(
     return PullGrid(coords=coords, weight=weight, seen=seen, depth_at=depth_at)
 
 
-def lidar_depth_bin(depth: DepthBins, intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int],
-                    feature_hw: tuple[int, int], points: Tensor, points_ok: Tensor) -> Tensor:
-    """`PullGrid.depth_bin`, what a depth distribution is taught with; shapes as in `SensorBatch`."""
-    nearest = lidar_depth_m(intrinsics, cam_T_ego, camera_ok, image_hw, feature_hw, points, points_ok)
+def lidar_depth_bin(depth: DepthBins, sensors: SensorBatch, feature_hw: tuple[int, int]) -> Tensor:
+    """`PullGrid.depth_bin`, what a depth distribution is taught with."""
+    nearest = lidar_depth_m(sensors, feature_hw)
     known = torch.isfinite(nearest)
-    at = depth.position(torch.where(known, nearest, 1.0) * reference_scale(intrinsics, image_hw[1])[:, :, None, None])
+    at = depth.position(torch.where(known, nearest, 1.0) * reference_scale(sensors.intrinsics, sensors.image_hw[1])[:, :, None, None])
     return torch.where(known & (at >= 0) & (at < depth.count), at.floor().long(), -1)
 
 

@@ -20,7 +20,7 @@ from fusion.model import ModelConfig
 
 MANIFEST = "manifest.json"
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Raised whenever the same config would give a graph with other inputs or outputs."""
 
 Format: TypeAlias = Literal["onnx", "openvino", "tensorrt"]

@@ -23,7 +23,7 @@ from fusion.model import ModelConfig
 TRAINING_ONLY = frozenset({"where_depth_bin"})
 """Inputs that teach, but are not read for an answer."""
 
-SHARED = frozenset({"camera_ok", "lidar_ok"})
+SHARED = frozenset({"camera_ok", "lidar_ok", "valid_px"})
 """Fields that are the same tensor wherever they stand."""
 
 CENTRE_OUTPUTS = ("heatmap", *BRANCHES)

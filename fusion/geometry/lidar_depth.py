@@ -8,25 +8,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fusion.types.sensor_batch import SensorBatch
 
-def lidar_depth_m(intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], feature_hw: tuple[int, int],
-                  points: Tensor, points_ok: Tensor) -> Tensor:
+
+def lidar_depth_m(sensors: SensorBatch, feature_hw: tuple[int, int]) -> Tensor:
     """`(B, N, h, w)` float32: depth of the nearest LiDAR point in each feature pixel, infinity where there is none (host work).
 
     Args:
-        intrinsics, cam_T_ego, camera_ok, points, points_ok: as in `SensorBatch`.
-        image_hw: size of the images, pixels.
+        sensors: cameras and points; those of an absent LiDAR, and those that lie in the padding of an image, count for nothing.
         feature_hw: size of the feature maps.
     """
-    image_T_ego = (intrinsics.float() @ cam_T_ego.float()[:, :, :3]).cpu().numpy()
-    nearest = _nearest(np.ascontiguousarray(image_T_ego), camera_ok.cpu().numpy(), image_hw, feature_hw,
-                       points.detach().float().cpu().numpy(), points_ok.cpu().numpy())
-    return torch.from_numpy(nearest).to(intrinsics.device)
+    image_T_ego = (sensors.intrinsics.float() @ sensors.cam_T_ego.float()[:, :, :3]).cpu().numpy()
+    points_ok = sensors.points_ok & sensors.lidar_ok[:, None]
+    nearest = _nearest(np.ascontiguousarray(image_T_ego), sensors.valid_px.float().cpu().numpy(), sensors.camera_ok.cpu().numpy(),
+                       sensors.image_hw, feature_hw, sensors.points.detach().float().cpu().numpy(), points_ok.cpu().numpy())
+    return torch.from_numpy(nearest).to(sensors.intrinsics.device)
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest(image_T_ego: np.ndarray, camera_ok: np.ndarray, image_hw: tuple[int, int], feature_hw: tuple[int, int], points: np.ndarray,
-             points_ok: np.ndarray) -> np.ndarray:
+def _nearest(image_T_ego: np.ndarray, valid_px: np.ndarray, camera_ok: np.ndarray, image_hw: tuple[int, int], feature_hw: tuple[int, int],
+             points: np.ndarray, points_ok: np.ndarray) -> np.ndarray:
     """`lidar_depth_m` with `(B, N, 3, 4)` float32 from ego metres to homogeneous pixels: a point is dropped at the first test that it fails."""
     batch, cameras = camera_ok.shape
     h, w = feature_hw
@@ -38,6 +39,8 @@ def _nearest(image_T_ego: np.ndarray, camera_ok: np.ndarray, image_hw: tuple[int
             if not camera_ok[b, n]:
                 continue
             m = image_T_ego[b, n]
+            left, right = (valid_px[b, n, 0] + half) * across, (valid_px[b, n, 2] + half) * across
+            top, bottom = (valid_px[b, n, 1] + half) * down, (valid_px[b, n, 3] + half) * down
             for p in range(points.shape[1]):
                 if not points_ok[b, p]:
                     continue
@@ -47,8 +50,8 @@ def _nearest(image_T_ego: np.ndarray, camera_ok: np.ndarray, image_hw: tuple[int
                     continue
                 row = ((m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]) / depth + half) * down
                 column = ((m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]) / depth + half) * across
-                if row >= 0 and row < h and column >= 0 and column < w:
-                    i, j = int(row), int(column)
+                if row >= top and row < bottom and column >= left and column < right:
+                    i, j = min(int(row), h - 1), min(int(column), w - 1)  # of sizes that do not divide, an edge may round beyond the map
                     if depth < nearest[b, n, i, j]:
                         nearest[b, n, i, j] = depth
     return nearest

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.heads.targets import draw_peak
-from fusion.types import GroundTruth
+from fusion.types import GroundTruth, SensorBatch
 
 MIN_DEPTH_M = 1.0
 WELL_SEEN = 2  # visibility of at least 40 %, or unknown (0)
@@ -45,20 +45,19 @@ class PerspectiveHead(nn.Module):
         return logits
 
 
-def perspective_heatmap(truths: Sequence[GroundTruth], intrinsics: Tensor, cam_T_ego: Tensor, camera_ok: Tensor, image_hw: tuple[int, int],
-                        feature_hw: tuple[int, int], num_classes: int) -> Tensor:
+def perspective_heatmap(truths: Sequence[GroundTruth], sensors: SensorBatch, feature_hw: tuple[int, int], num_classes: int) -> Tensor:
     """`(M, K, h, w)` heatmaps of the M present images: a peak where a box's centre projects, as wide as a quarter of its extent.
 
     Args:
-        truths: B sets of boxes, ego frame. Boxes that are mostly hidden have no peak.
-        intrinsics, cam_T_ego, camera_ok: as in `SensorBatch`, of images of `image_hw` pixels.
+        truths: B sets of boxes, ego frame. Boxes that are mostly hidden, and those in the padding of an image, have no peak in it.
+        sensors: its cameras.
         feature_hw: size of the feature maps.
         num_classes: K.
     """
-    (height, width), (h, w) = image_hw, feature_hw
-    image_T_ego = (intrinsics.double() @ cam_T_ego.double()[:, :, :3]).cpu().numpy()
-    focal_px = intrinsics[:, :, 0, 0].abs().cpu().numpy()
-    present = camera_ok.cpu().numpy()
+    (height, width), (h, w) = sensors.image_hw, feature_hw
+    image_T_ego = (sensors.intrinsics.double() @ sensors.cam_T_ego.double()[:, :, :3]).cpu().numpy()
+    focal_px = sensors.intrinsics[:, :, 0, 0].abs().cpu().numpy()
+    present, valid = sensors.camera_ok.cpu().numpy(), (sensors.valid_px.double().cpu().numpy() + 0.5) * np.tile([w / width, h / height], 2)
     heatmap = np.zeros((int(present.sum()), num_classes, h, w), np.float32)
     for image, (sample, camera) in enumerate(np.argwhere(present)):
         truth = truths[sample]
@@ -66,7 +65,8 @@ def perspective_heatmap(truths: Sequence[GroundTruth], intrinsics: Tensor, cam_T
         uvd = boxes[:, :3] @ image_T_ego[sample, camera, :, :3].T + image_T_ego[sample, camera, :, 3]
         depth = np.maximum(uvd[:, 2], MIN_DEPTH_M)
         column, row = (uvd[:, 0] / depth + 0.5) * (w / width), (uvd[:, 1] / depth + 0.5) * (h / height)
-        seen = (uvd[:, 2] > MIN_DEPTH_M) & (column >= 0) & (column < w) & (row >= 0) & (row < h)
+        left, top, right, bottom = valid[sample, camera]
+        seen = (uvd[:, 2] > MIN_DEPTH_M) & (column >= left) & (column < right) & (row >= top) & (row < bottom)
         seen &= (truth.visibility >= WELL_SEEN) | (truth.visibility == 0)
         extent = focal_px[sample, camera] * boxes[:, 3:6].max(axis=1, initial=0) / depth * (w / width)
         for k in np.flatnonzero(seen):

@@ -40,7 +40,7 @@ class ConcatFuser(nn.Module):
             nn.ReLU(inplace=True),
         )
 
-    def before_lift(self, perspective: Tensor, camera_ok: Tensor) -> Tensor:
+    def before_lift(self, perspective: Tensor, camera_ok: Tensor, where: object = None) -> Tensor:
         """Nothing is done to image features."""
         return perspective
 

@@ -102,19 +102,30 @@ class DeformableSelfAttention(nn.Module):
         with torch.no_grad():
             self.offset.bias.copy_(ring(config.heads, config.levels, config.points))
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """The stream plus what it learned of itself."""
+    def forward(self, maps: Tensor, ok: Tensor | None = None) -> Tensor:
+        """The stream plus what it learned of itself.
+
+        Args:
+            maps: `(M, C, H, W)`, zero where not `ok`.
+            ok: `(M, H, W)` bool: what there is of the maps, which end there: whoever looks beyond sees zero. None: all.
+
+        Returns:
+            `(M, C, H, W)`; meaningless where not `ok`.
+        """
         size = (maps.shape[-2], maps.shape[-1])
         coarse = coarsened(maps, self.config.stride)
         shape = (coarse.shape[-2], coarse.shape[-1])
         tokens = to_tokens(coarse)
         normed = self.norm(tokens)
-        pyramid = [to_maps(self.value(normed), shape)]
+        here = None if ok is None else ok[:, None]
+        if here is not None and self.config.stride > 1:
+            here = coarsened(here.to(maps.dtype), self.config.stride) > 0
+        pyramid = [_chosen(here, to_maps(self.value(normed), shape))]
         while len(pyramid) < self.config.levels:
             pyramid.append(halved(pyramid[-1]))
         place = centres(shape, maps)
         answers = [self._answer(pyramid, tokens[:, block], normed[:, block], place[block]) for block in blocks(len(place), maps.device)]
-        looked: Tensor = maps + resized(to_maps(torch.cat(answers, 1), shape), size)
+        looked: Tensor = maps + resized(_chosen(here, to_maps(torch.cat(answers, 1), shape)), size)
         return looked
 
     def _answer(self, pyramid: Sequence[Tensor], tokens: Tensor, normed: Tensor, place: Tensor) -> Tensor:
@@ -129,3 +140,7 @@ class DeformableSelfAttention(nn.Module):
         added = self.out(deformable_attention(pyramid, coords, weights).transpose(1, 2))
         answer: Tensor = added + self.feed(tokens + added)
         return answer
+
+
+def _chosen(ok: Tensor | None, maps: Tensor) -> Tensor:
+    return maps if ok is None else torch.where(ok, maps, 0.0)

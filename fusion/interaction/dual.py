@@ -132,16 +132,18 @@ class DualStreamFuser(nn.Module):
         self.absent = None if config.absent is None or not all(own) else AbsentModality(config.absent, *own)
         self.join = build_join(config.join, *own, channels)
 
-    def before_lift(self, perspective: Tensor, camera_ok: Tensor) -> Tensor:
-        """`(B, N, C, h, w)` image features of the encoder -> `(B, N, channels, h, w)` of the stream; exactly zero where absent."""
-        perspective = _chosen(camera_ok, perspective)
+    def before_lift(self, perspective: Tensor, camera_ok: Tensor, where: Meeting | None) -> Tensor:
+        """`(B, N, C, h, w)` image features of the encoder -> `(B, N, channels, h, w)` of the stream; exactly zero where absent, and in the
+        padding of images, of which only the layers' `where` knows: without layers, nothing but the lift reads images."""
+        pixels_ok = camera_ok[:, :, None, None] if where is None else where.pixels_ok((perspective.shape[-2], perspective.shape[-1]))
+        perspective = torch.where(pixels_ok[:, :, None], perspective, 0.0)
         batch, cameras = camera_ok.shape
         if cameras == 0:
             return perspective.new_zeros(batch, 0, self.config.channels, *perspective.shape[-2:])
         flat = self.enter_image(perspective.flatten(0, 1))
         if self.image_self is not None:
-            flat = self.image_self(flat)
-        return _chosen(camera_ok, flat.view(batch, cameras, *flat.shape[1:]))
+            flat = self.image_self(flat, pixels_ok.flatten(0, 1))
+        return torch.where(pixels_ok[:, :, None], flat.view(batch, cameras, *flat.shape[1:]), 0.0)
 
     def forward(self, camera: CameraStream | None, lidar: LidarStream | None, where: Meeting | None) -> Interacted:
         """Both streams exchanged, and the joined map; a stream the network was built with must be given, absent samples are marked in `ok`."""

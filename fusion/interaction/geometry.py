@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import lidar_depth_m
 from fusion.geometry.rays import camera_centres_m, pixel_rays
+from fusion.geometry.valid import map_edges
 from fusion.interaction.operations import precise
 from fusion.types import SensorBatch
 
@@ -22,30 +24,33 @@ MIN_DEPTH_M = 0.5
 class Rig:
     """The cameras of a batch, and what the LiDAR measured beside them.
 
-    The numbers of absent cameras are replaced, so that theirs, whatever they are, reach nothing.
-
     Attributes:
-        intrinsics: `(B, N, 3, 3)` pixels of the `image_hw` images; identity where absent.
-        cam_T_ego: `(B, N, 4, 4)`; identity where absent.
-        camera_ok: `(B, N)` bool.
-        image_hw: size of the images, pixels.
+        sensors: the numbers of absent cameras replaced, so that theirs, whatever they are, reach nothing; in `precise`.
         feature_hw: size of the feature maps `(h, w)`.
-        points: `(B, P, 5)` of the LiDAR.
-        points_ok: `(B, P)` bool; none where the LiDAR is absent.
     """
 
-    intrinsics: Tensor
-    cam_T_ego: Tensor
-    camera_ok: Tensor
-    image_hw: tuple[int, int]
+    sensors: SensorBatch
     feature_hw: tuple[int, int]
-    points: Tensor
-    points_ok: Tensor
 
     @cached_property
     def lidar_depth_m(self) -> Tensor:
         """`(B, N, h, w)` depth of the nearest LiDAR point in every feature pixel; infinite where there is none."""
-        return lidar_depth_m(self.intrinsics, self.cam_T_ego, self.camera_ok, self.image_hw, self.feature_hw, self.points, self.points_ok)
+        return lidar_depth_m(self.sensors, self.feature_hw)
+
+    @property
+    def intrinsics(self) -> Tensor:
+        """`(B, N, 3, 3)` pixels."""
+        return self.sensors.intrinsics
+
+    @property
+    def camera_ok(self) -> Tensor:
+        """`(B, N)` bool."""
+        return self.sensors.camera_ok
+
+    @property
+    def image_hw(self) -> tuple[int, int]:
+        """Size of the images, padding included, pixels."""
+        return self.sensors.image_hw
 
     @property
     def cameras(self) -> int:
@@ -55,35 +60,35 @@ class Rig:
     @property
     def image_T_ego(self) -> Tensor:
         """`(B, N, 3, 4)`: homogeneous ego coordinates -> (u d, v d, d), d the depth in metres."""
-        return self.intrinsics @ self.cam_T_ego[:, :, :3]
+        return self.intrinsics @ self.sensors.cam_T_ego[:, :, :3]
 
     @property
     def origin_m(self) -> Tensor:
         """`(B, N, 3)` camera centres in the ego frame."""
-        return camera_centres_m(self.cam_T_ego)
+        return camera_centres_m(self.sensors.cam_T_ego)
 
     def rays(self, size: tuple[int, int]) -> Tensor:
         """`(B, N, h, w, 3)`: the ego vector that one metre of depth is worth, for every pixel of maps of `size` over the images."""
-        return pixel_rays(self.intrinsics, self.cam_T_ego, self.image_hw, size)
+        return pixel_rays(self.intrinsics, self.sensors.cam_T_ego, self.image_hw, size)
 
-    def sees(self, u: Tensor, depth_m: Tensor) -> Tensor:
-        """`(B, N, P)` bool: the camera is present, and the point lies before it, between its image's left and right edge."""
-        return (depth_m > MIN_DEPTH_M) & (u >= -0.5) & (u < self.image_hw[1] - 0.5) & self.camera_ok[:, :, None]
+    def sees(self, u: Tensor, v: Tensor | None, depth_m: Tensor) -> Tensor:
+        """`(B, N, P)` bool: the camera is present, and the point lies before it and in its image, not in padding; without v, at whatever height."""
+        left, top, right, bottom = self.sensors.valid_px[..., None].unbind(2)
+        seen = (depth_m > MIN_DEPTH_M) & (u >= left) & (u < right) & self.camera_ok[:, :, None]
+        return seen if v is None else seen & (v >= top) & (v < bottom)
 
 
 def rig_of(batch: SensorBatch, feature_hw: tuple[int, int]) -> Rig:
     """The rig of a batch whose camera features are `feature_hw`."""
     ok, dtype = batch.camera_ok, precise(batch.intrinsics.dtype)
     intrinsics, cam_T_ego = batch.intrinsics.to(dtype), batch.cam_T_ego.to(dtype)
-    return Rig(
+    sensors = replace(
+        batch,
         intrinsics=torch.where(ok[:, :, None, None], intrinsics, torch.eye(3).to(intrinsics)),
         cam_T_ego=torch.where(ok[:, :, None, None], cam_T_ego, torch.eye(4).to(intrinsics)),
-        camera_ok=ok,
-        image_hw=(batch.images.shape[-2], batch.images.shape[-1]),
-        feature_hw=feature_hw,
-        points=batch.points,
-        points_ok=batch.points_ok & batch.lidar_ok[:, None],
+        valid_px=torch.where(ok[:, :, None], batch.valid_px.to(dtype), 0.0),
     )
+    return Rig(sensors=sensors, feature_hw=feature_hw)
 
 
 def cell_points(grid: BevGrid, heights_m: tuple[float, ...], like: Tensor) -> Tensor:
@@ -118,6 +123,16 @@ def best_views(rig: Rig, u: Tensor, seen: Tensor, views: int | None) -> tuple[Te
     off_centre = torch.where(seen, (u - (rig.image_hw[1] - 1) / 2).abs(), torch.inf)
     best, camera = off_centre.topk(views, dim=1, largest=False)
     return camera, torch.isfinite(best)
+
+
+def in_image(rig: Rig, camera: Tensor, position: Tensor, axis: Literal[0, 1], size: tuple[int, int]) -> Tensor:
+    """Columns (axis 0) or rows (axis 1) of maps of `size` over the images, clamped to what holds any image: the nearest that is not padding.
+
+    Args:
+        camera, position: `(B, V, P)` index, and continuous pixel position in its map, pixel centres at integers.
+    """
+    edges = map_edges(rig.sensors.valid_px, rig.image_hw, size).gather(1, camera.flatten(1)[..., None].expand(-1, -1, 4)).view(*camera.shape, 4)
+    return position.clamp(edges[..., axis], edges[..., axis + 2])
 
 
 def tiled(camera: Tensor, column: Tensor, row: Tensor, cameras: int, size: tuple[int, int]) -> Tensor:

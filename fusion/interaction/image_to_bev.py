@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import completed_depth_m
-from fusion.interaction.geometry import Rig, best_views, cell_points, occupied_cells, project, side_by_side, tiled
+from fusion.interaction.geometry import Rig, best_views, cell_points, in_image, occupied_cells, project, side_by_side, tiled
 from fusion.interaction.operations import (
     Position,
     blocks,
@@ -61,7 +61,7 @@ class CellViews:
 
     Attributes:
         coords: `(B, V, Z, P, 2)` float32 positions in feature maps side by side.
-        ok: `(B, V, Z, P)` bool: the camera is present and sees the point.
+        ok: `(B, V, Z, P)` bool: the camera is present and sees the point, in its image and not in padding.
         occupied: `(B, P)` bool: the cell attends, as it holds a LiDAR point or the LiDAR is absent; None: every cell attends.
         depth_at: `(B, V, Z, P)` float32, where the point's depth is among the lift's depth bins: bin k spans [k, k + 1); or None.
         lidar_bin: `(B, N, h, w)` int64, the bin of the depth that the LiDAR knows in a pixel, -1 where it knows none or one beyond the
@@ -101,10 +101,11 @@ def cell_views(rig: Rig, batch: SensorBatch, grid: BevGrid, config: ImageToBevCo
     coarse = grid.coarser(config.stride)
     u, v, depth_m = project(rig, cell_points(coarse, config.heights_m, rig.intrinsics))
     (height, width), (h, w) = rig.image_hw, rig.feature_hw
-    seen = rig.sees(u, depth_m) & (v >= -0.5) & (v < height - 0.5)
-    camera, found = best_views(rig, u, seen, config.views)
+    camera, found = best_views(rig, u, rig.sees(u, v, depth_m), config.views)
     u, v = u.gather(1, camera), v.gather(1, camera)
-    coords = tiled(camera, (u + 0.5) * (w / width) - 0.5, (v + 0.5) * (h / height) - 0.5, rig.cameras, (h, w))
+    column = in_image(rig, camera, (u + 0.5) * (w / width) - 0.5, 0, (h, w))
+    row = in_image(rig, camera, (v + 0.5) * (h / height) - 0.5, 1, (h, w))
+    coords = tiled(camera, column, row, rig.cameras, (h, w))
     levels = (len(config.heights_m), -1)
     coords, ok = torch.unflatten(torch.where(found[..., None], coords, 0.0), 2, levels), torch.unflatten(found, 2, levels)
     occupied = occupied_cells(batch, coarse) if config.cells == "occupied" else None
@@ -125,6 +126,11 @@ class ImageToBev(nn.Module):
     The logit of a sample also depends on its height (a learned bias per head) and, where the lift predicts depth, on how likely its pixel
     lies at the cell's depth (the logarithm, times a learned weight per head): pixels of what stands before or behind the cell tell little
     of it. Samples that are not valid get exactly no weight; images of absent cameras must be zero, as in a `CameraStream`.
+
+    Samples are taken view by view (camera by camera where `views` is None), each for the whole batch, all heads, heights and cells; one
+    softmax is over all of them. Taking all views in one call gives the same and costs more: for 6 images of 448 x 800, 180 x 180 cells
+    and 128 channels on one core, in blocks of cells, 1.66 s and 275 MB where the loop takes 0.93 s and 165 MB; without blocks, as on a
+    GPU and in an exported graph, keys and values would each be 398 MB of float32 samples, not 66.
     """
 
     def __init__(self, config: ImageToBevConfig, channels: int) -> None:
@@ -165,7 +171,7 @@ class ImageToBev(nn.Module):
         return resized(added, size)
 
     def _answer(self, keys: Tensor, values: Tensor, share: Tensor | None, where: CellViews, query: Tensor) -> Tensor:
-        """`(B, heads, c, 1, P)` queries -> `(B, heads, c, P)`; view by view, so that memory holds the samples of one."""
+        """`(B, heads, c, 1, P)` queries -> `(B, heads, c, P)`; view by view, for which see the class."""
         views, heights = where.ok.shape[1:3]
         looks = [self._look(keys, share, where, view, query) for view in range(views)]  # first what to look at, then what is there
         nothing = self.nothing[:, None, None].to(looks[0]).expand(len(query), -1, 1, query.shape[-1])

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
+from fusion.geometry.valid import map_pixels_ok
 from fusion.interaction.bev_to_image import BevToImage, BevToImageConfig, PixelRays, pixel_places
 from fusion.interaction.deformable import DeformableSelfAttention, SelfAttentionConfig
 from fusion.interaction.geometry import rig_of
 from fusion.interaction.image_to_bev import CellViews, ImageToBev, ImageToBevConfig, cell_views
-from fusion.interaction.polar import PolarAttention, PolarConfig, PolarRays, polar_rays
+from fusion.interaction.polar import PolarAttention, PolarConfig, PolarRays, polar_rays, ray_columns
 from fusion.types import SensorBatch
 
 _T = TypeVar("_T")
@@ -45,13 +46,21 @@ class Meeting:
 
     Attributes:
         camera_ok: `(B, N)` bool.
+        valid_px: `(B, N, 4)` which part of an image is no padding, as in `SensorBatch`.
+        image_hw: size of the images, padding included, pixels.
         cells, rays, pixels: for the parts that need them, else None.
     """
 
     camera_ok: Tensor
+    valid_px: Tensor
+    image_hw: tuple[int, int]
     cells: CellViews | None = None
     rays: PolarRays | None = None
     pixels: PixelRays | None = None
+
+    def pixels_ok(self, size: tuple[int, int]) -> Tensor:
+        """`(B, N, h, w)` bool: pixels of maps of that size that are image: the camera is present, and they are not all padding."""
+        return map_pixels_ok(self.valid_px, self.image_hw, size) & self.camera_ok[:, :, None, None]
 
     def without(self, cameras: Tensor, lidar: Tensor) -> Meeting:
         """As if `(B,)` bool samples had no camera, and no LiDAR."""
@@ -82,6 +91,8 @@ def meeting_of(config: LayerConfig, batch: SensorBatch, grid: BevGrid, feature_h
         pixels = pixel_places(rig, grid, config.bev_to_image, bin_edges_m)
     return Meeting(
         camera_ok=batch.camera_ok,
+        valid_px=batch.valid_px,
+        image_hw=batch.image_hw,
         cells=None if config.image_to_bev is None else cell_views(rig, batch, grid, config.image_to_bev, bin_edges_m),
         rays=None if config.polar is None else polar_rays(rig, grid, config.polar),
         pixels=pixels,
@@ -111,7 +122,7 @@ class InteractionLayer(nn.Module):
         """Both streams, exchanged.
 
         Args:
-            perspective: `(B, N, C, h, w)`; None in a network without cameras.
+            perspective: `(B, N, C, h, w)`, zero in padding, as the answer is; None in a network without cameras.
             bev: `(B, C, X, Y)`.
             bev_here: `(B, 1, X, Y)` bool: cells of which the BEV stream can know; exactly zero elsewhere, as absent images are.
             depth_logits: `(B, N, bins, h, w)`; None of a lift without depth, which `bev_to_image` needs.
@@ -126,9 +137,10 @@ class InteractionLayer(nn.Module):
             return perspective, bev
         if where is None:
             raise ValueError("where: expected where the streams meet, as there are cameras, got None")
-        image_here = where.camera_ok[:, :, None, None, None]
+        pixels_ok = where.pixels_ok((perspective.shape[-2], perspective.shape[-1]))
+        image_here = pixels_ok[:, :, None]
         if self.image_self is not None:
-            looked = self.image_self(perspective.flatten(0, 1)).view(perspective.shape)
+            looked = self.image_self(perspective.flatten(0, 1), pixels_ok.flatten(0, 1)).view(perspective.shape)
             perspective = torch.where(image_here, looked, 0.0)
         if self.bev_to_image is not None:
             depth = _needed("depth_logits", depth_logits, "bev_to_image")
@@ -141,7 +153,9 @@ class InteractionLayer(nn.Module):
                 _needed("depth_logits", depth_logits, "image_to_bev")
             seen = seen + self.scales["image_to_bev"] * self.image_to_bev(bev, perspective, cells, depth_logits)
         if self.polar is not None:
-            seen = seen + self.scales["polar"] * self.polar(bev, perspective, _needed("where.rays", where.rays, "polar"))
+            rays = _needed("where.rays", where.rays, "polar")
+            in_columns = where.pixels_ok((perspective.shape[-2], ray_columns(perspective.shape[-1], self.polar.config)))
+            seen = seen + self.scales["polar"] * self.polar(bev, perspective, in_columns, rays)
         return perspective, torch.where(bev_here, seen, 0.0)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
-from fusion.interaction.geometry import Rig, best_views, bev_coords, cell_points, project, tiled
+from fusion.interaction.geometry import Rig, best_views, bev_coords, cell_points, in_image, project, tiled
 from fusion.interaction.operations import FeedForward, Position, attention, blocks, half_size, resized, sample, silent
 
 _ELEVATION_RAD = 0.5
@@ -112,9 +112,9 @@ def _way_back(rig: Rig, grid: BevGrid, config: PolarConfig, columns: int) -> tup
     away = points[:, :2] - rig.origin_m[:, :, None, :2]
     radius = torch.hypot(away[..., 0], away[..., 1])  # many times as fast as a norm over two numbers
     place = (radius - config.first_m) / config.step_m
-    seen = rig.sees(u, depth_m) & (place >= -0.5) & (place < config.bins - 0.5)
+    seen = rig.sees(u, None, depth_m) & (place >= -0.5) & (place < config.bins - 0.5)
     camera, found = best_views(rig, u, seen, config.views)
-    column = (u.gather(1, camera) + 0.5) * (columns / rig.image_hw[1]) - 0.5
+    column = in_image(rig, camera, (u.gather(1, camera) + 0.5) * (columns / rig.image_hw[1]) - 0.5, 0, (1, columns))
     coords = tiled(camera, column, place.gather(1, camera), rig.cameras, (config.bins, columns))
     return torch.where(found[..., None], coords, 0.0), found
 
@@ -147,10 +147,16 @@ class PolarAttention(nn.Module):
         self.feed = FeedForward(channels, config.hidden)
         self.out = silent(nn.Linear(channels, channels, bias=False))
 
-    def forward(self, bev: Tensor, perspective: Tensor, where: PolarRays) -> Tensor:
-        """`(B, C, X, Y)` cells and `(B, N, C, h, w)` images -> `(B, C, X, Y)` to add to the cells.
+    def forward(self, bev: Tensor, perspective: Tensor, pixels_ok: Tensor, where: PolarRays) -> Tensor:
+        """What to add to the cells: zero in coarse cells that no ray passes, between which and their neighbours it is interpolated.
 
-        Zero in coarse cells that no ray passes, between which and their neighbours it is interpolated.
+        Args:
+            bev: `(B, C, X, Y)` cells.
+            perspective: `(B, N, C, h, w)` images, zero in padding.
+            pixels_ok: `(B, N, h, columns)` bool: pixels of the columns of `ray_columns` that are image; no cell looks at others.
+
+        Returns:
+            `(B, C, X, Y)`.
         """
         batch, rays, bins = where.ok.shape
         if rays == 0:
@@ -160,18 +166,20 @@ class PolarAttention(nn.Module):
         images = resized(perspective.flatten(0, 1), (height, rays // perspective.shape[1]))  # half the width is the mean of two columns
         columns = torch.unflatten(images, 0, (batch, -1)).permute(0, 1, 4, 3, 2).reshape(batch * rays, height, -1)
         cells = torch.where(where.ok[:, None], sample(bev, where.coords), 0.0).permute(0, 2, 3, 1).flatten(0, 1)  # (B * M, R, C)
-        given = (cells, columns, where.place.flatten(0, 1), where.elevation.flatten(0, 1), where.ok.flatten(0, 1))
+        looks = pixels_ok.transpose(2, 3).flatten(0, 2)  # (B * M, h)
+        given = (cells, columns, looks, where.place.flatten(0, 1), where.elevation.flatten(0, 1), where.ok.flatten(0, 1))
         rays_of = [self._rays(*(part[block] for part in given)) for block in blocks(batch * rays, bev.device, bins)]
         polar = torch.cat(rays_of).view(batch, rays, bins, -1).permute(0, 3, 2, 1)  # (B, C, R, M)
         looked = torch.where(where.cells_ok[:, None], sample(polar, where.cells, "border"), 0.0)
         count = where.cells_ok.sum(1).clamp(min=1).to(looked.dtype)
         return resized(torch.unflatten(looked.sum(2) / count[:, None], 2, shape), size)
 
-    def _rays(self, cells: Tensor, columns: Tensor, place: Tensor, elevation: Tensor, ok: Tensor) -> Tensor:
-        """`(M, R, C)` cells along rays and `(M, h, C)` image columns -> `(M, R, C)`; place, elevation and ok as in `PolarRays`."""
+    def _rays(self, cells: Tensor, columns: Tensor, looks: Tensor, place: Tensor, elevation: Tensor, ok: Tensor) -> Tensor:
+        """`(M, R, C)` cells along rays, `(M, h, C)` image columns and `(M, h)` bool which of their pixels are image -> `(M, R, C)`; place,
+        elevation and ok as in `PolarRays`."""
         columns = self.norm_image(columns) + self.elevation(elevation)
         tokens = self.norm_bev(cells) + self.place(place)
         tokens = tokens + self.among(tokens, None, ok)
-        looked = self.look(tokens, columns, None)
+        looked = self.look(tokens, columns, looks)
         answer: Tensor = self.out(looked + self.feed(tokens + looked))  # what the cells were is not added to them once more
         return answer

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from fusion.geometry.projection import cam_T_ego_at_reference, ref_T_lidar
+from fusion.geometry.valid import moved_px
 from fusion.threads import side_by_side
-from fusion.types import SensorBatch, SensorSet
+from fusion.types import SensorBatch, SensorSet, whole_px
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 """Mean of RGB in [0, 1] that ImageNet-trained backbones expect."""
@@ -46,7 +47,7 @@ class InputConfig:
 
 
 def fit_image(image: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Bring an image to a size: scaled to the width, surplus rows cut from the top (sky), missing rows added below.
+    """Bring an image to a size: scaled to the width, surplus rows cut from the top (sky), missing rows added below, as padding.
 
     Args:
         image: `(h, w, 3)` uint8.
@@ -147,6 +148,7 @@ def to_batch(sets: Sequence[SensorSet], config: InputConfig, cameras: Sequence[s
     images = torch.zeros(size_b, size_n, 3, height, width)
     intrinsics = torch.eye(3).repeat(size_b, size_n, 1, 1)
     cam_T_ego = torch.eye(4).repeat(size_b, size_n, 1, 1)
+    valid_px = torch.zeros(size_b, size_n, 4)
     camera_ok = torch.zeros(size_b, size_n, dtype=torch.bool)
     present = [(index, slot, reading) for index, (sensor_set, names) in enumerate(zip(sets, slots, strict=True))
                for slot, name in enumerate(names) if (reading := sensor_set.cameras.get(name)) is not None]
@@ -155,6 +157,8 @@ def to_batch(sets: Sequence[SensorSet], config: InputConfig, cameras: Sequence[s
         images[index, slot] = normalise_images(torch.from_numpy(image))
         intrinsics[index, slot] = torch.from_numpy(new_T_old @ reading.intrinsics)
         cam_T_ego[index, slot] = torch.from_numpy(cam_T_ego_at_reference(sets[index], reading))
+        taken_px = whole_px((reading.image.shape[0], reading.image.shape[1])).numpy()
+        valid_px[index, slot] = torch.from_numpy(moved_px(taken_px, new_T_old, config.image_size_hw))
         camera_ok[index, slot] = True
     clouds = [_ego_points(s, config) for s in sets]
     points = torch.zeros(size_b, max((len(c) for c in clouds), default=0), 5)
@@ -163,6 +167,6 @@ def to_batch(sets: Sequence[SensorSet], config: InputConfig, cameras: Sequence[s
         points[index, :len(cloud)] = torch.from_numpy(cloud)
         points_ok[index, :len(cloud)] = True
     return SensorBatch(
-        images=images, intrinsics=intrinsics, cam_T_ego=cam_T_ego, camera_ok=camera_ok, points=points, points_ok=points_ok,
+        images=images, intrinsics=intrinsics, cam_T_ego=cam_T_ego, valid_px=valid_px, camera_ok=camera_ok, points=points, points_ok=points_ok,
         lidar_ok=torch.tensor([s.lidar is not None for s in sets], dtype=torch.bool),
     )

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 
+from fusion.geometry.valid import moved_px
 from fusion.train.config import AugmentConfig
 from fusion.types import SensorBatch
 
@@ -31,9 +32,9 @@ def transform_images(batch: SensorBatch, new_T_old: np.ndarray) -> SensorBatch:
     Args:
         batch: B samples with N cameras.
         new_T_old: `(B, N, 3, 3)` affine pixel transforms. A mirroring makes the focal length of x negative, which keeps
-            `K @ p_cam` exact; pixels from outside are filled with zero, the mean colour of a normalised image.
+            `K @ p_cam` exact; pixels from outside are padding, filled with zero, the mean colour of a normalised image.
     """
-    images, intrinsics = batch.images.clone(), batch.intrinsics.clone()
+    images, intrinsics, valid_px = batch.images.clone(), batch.intrinsics.clone(), batch.valid_px.clone()
     height, width = images.shape[-2:]
     for sample, camera in batch.camera_ok.nonzero().tolist():
         matrix = new_T_old[sample, camera]
@@ -41,7 +42,8 @@ def transform_images(batch: SensorBatch, new_T_old: np.ndarray) -> SensorBatch:
         new = cv2.warpAffine(old, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0.0, 0.0, 0.0))
         images[sample, camera] = torch.from_numpy(new).permute(2, 0, 1)
         intrinsics[sample, camera] = (torch.from_numpy(matrix) @ batch.intrinsics[sample, camera].to(torch.float64)).to(torch.float32)
-    return replace(batch, images=images, intrinsics=intrinsics)
+        valid_px[sample, camera] = torch.from_numpy(moved_px(batch.valid_px[sample, camera].numpy(), matrix, (height, width))).to(valid_px.dtype)
+    return replace(batch, images=images, intrinsics=intrinsics, valid_px=valid_px)
 
 
 def augment_images(batch: SensorBatch, config: AugmentConfig, rng: np.random.Generator) -> SensorBatch:

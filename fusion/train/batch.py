@@ -77,6 +77,7 @@ def join(parts: Sequence[SensorBatch]) -> SensorBatch:
         images=torch.cat([pad(p.images, cameras) for p in parts]),
         intrinsics=torch.cat([pad_identity(p.intrinsics) for p in parts]),
         cam_T_ego=torch.cat([pad_identity(p.cam_T_ego) for p in parts]),
+        valid_px=torch.cat([pad(p.valid_px, cameras) for p in parts]),
         camera_ok=torch.cat([pad(p.camera_ok, cameras) for p in parts]),
         points=torch.cat([pad(p.points, points) for p in parts]),
         points_ok=torch.cat([pad(p.points_ok, points) for p in parts]),

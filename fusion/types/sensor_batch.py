@@ -10,6 +10,11 @@ from torch import Tensor
 from fusion.types.checks import check_dtype, check_shape
 
 
+def whole_px(image_hw: tuple[int, int]) -> Tensor:
+    """`(4,)` `SensorBatch.valid_px` of an image without padding."""
+    return torch.tensor([-0.5, -0.5, image_hw[1] - 0.5, image_hw[0] - 0.5])
+
+
 @dataclass(frozen=True, kw_only=True)
 class SensorBatch:
     """A batch of instants. Ego frame: x forward, y left, z up, metres. N = 0 (no camera slot) and P = 0 are valid.
@@ -18,6 +23,9 @@ class SensorBatch:
         images: `(B, N, 3, H, W)` float32, normalised; zeros where `camera_ok` is False.
         intrinsics: `(B, N, 3, 3)` float32, pixels of the H x W image; identity where absent.
         cam_T_ego: `(B, N, 4, 4)` float32, ego at reference stamp -> camera at its shutter time; identity where absent.
+        valid_px: `(B, N, 4)` float32, left, top, right and bottom edge of the part of the H x W image that the camera took: pixels with
+            left <= u < right and top <= v < bottom. All else is padding. An image without padding has (-0.5, -0.5, W - 0.5, H - 0.5);
+            zeros where absent.
         camera_ok: `(B, N)` bool, the availability of each camera.
         points: `(B, P, 5)` float32, ego frame, columns x y z intensity age_s; zero rows where `points_ok` is False.
         points_ok: `(B, P)` bool, padding mask.
@@ -27,6 +35,7 @@ class SensorBatch:
     images: Tensor
     intrinsics: Tensor
     cam_T_ego: Tensor
+    valid_px: Tensor
     camera_ok: Tensor
     points: Tensor
     points_ok: Tensor
@@ -37,12 +46,18 @@ class SensorBatch:
         check_shape("images", self.images, ("B", "N", 3, "H", "W"), dims)
         check_shape("intrinsics", self.intrinsics, ("B", "N", 3, 3), dims)
         check_shape("cam_T_ego", self.cam_T_ego, ("B", "N", 4, 4), dims)
+        check_shape("valid_px", self.valid_px, ("B", "N", 4), dims)
         check_shape("camera_ok", self.camera_ok, ("B", "N"), dims)
         check_shape("points", self.points, ("B", "P", 5), dims)
         check_shape("points_ok", self.points_ok, ("B", "P"), dims)
         check_shape("lidar_ok", self.lidar_ok, ("B",), dims)
         for name in ("camera_ok", "points_ok", "lidar_ok"):
             check_dtype(name, getattr(self, name), torch.bool)
+
+    @property
+    def image_hw(self) -> tuple[int, int]:
+        """Height and width of the images, padding included, pixels."""
+        return int(self.images.shape[-2]), int(self.images.shape[-1])
 
     @property
     def batch_size(self) -> int:
@@ -73,6 +88,7 @@ class SensorBatch:
                 "images": torch.where(keep[:, :, None, None, None], self.images, 0.0),
                 "intrinsics": torch.where(keep[:, :, None, None], self.intrinsics, eye3),
                 "cam_T_ego": torch.where(keep[:, :, None, None], self.cam_T_ego, eye4),
+                "valid_px": torch.where(keep[:, :, None], self.valid_px, 0.0),
             }
         if lidar is not None:
             keep_lidar = self.lidar_ok & ~lidar
@@ -107,6 +123,7 @@ class SensorBatch:
             images=torch.randn(batch, cameras, 3, height, width, generator=generator),
             intrinsics=intrinsics.expand(batch, cameras, 3, 3).clone(),
             cam_T_ego=cam_T_ego,
+            valid_px=whole_px(size_hw).expand(batch, cameras, 4).clone(),
             camera_ok=torch.ones(batch, cameras, dtype=torch.bool),
             points=cloud,
             points_ok=torch.ones(batch, points, dtype=torch.bool),

@@ -14,7 +14,7 @@ class CameraStream:
     """Camera features in both of their forms.
 
     Attributes:
-        perspective: `(B, N, C, h, w)` image features; zero for absent cameras.
+        perspective: `(B, N, C, h, w)` image features; zero for absent cameras, and from dual-stream layers on in the padding of images.
         bev: `(B, D, X, Y)` the same lifted to BEV; first spatial index forward, second left; zero where no camera sees.
         seen: `(B, 1, X, Y)` float in {0, 1}: cells that at least one present camera sees.
         ok: `(B,)` bool: at least one camera is present.

@@ -63,10 +63,13 @@ def model_config(**changes: Any) -> ModelConfig:
 
 
 def states() -> list[SensorBatch]:
-    """All sensors, no LiDAR, two cameras lost, LiDAR alone."""
+    """All sensors, no LiDAR, two cameras lost, LiDAR alone, cameras of which two do not fill their images."""
     batch = tiny_batch(cameras=3)
     gone = torch.tensor([[True, False, True]])
-    return [batch, batch.drop(lidar=torch.tensor([True])), batch.drop(cameras=gone), batch.drop(cameras=torch.ones(1, 3, dtype=torch.bool))]
+    valid_px = batch.valid_px.clone()
+    valid_px[0, 0, 3], valid_px[0, 1, 3] = 20.5, 23.5
+    return [batch, batch.drop(lidar=torch.tensor([True])), batch.drop(cameras=gone), batch.drop(cameras=torch.ones(1, 3, dtype=torch.bool)),
+            replace(batch, valid_px=valid_px)]
 
 
 def run(model: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:

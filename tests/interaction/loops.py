@@ -71,17 +71,39 @@ def pixel(batch: SensorBatch, b: int, n: int, xyz: tuple[float, float, float]) -
     return x / depth if depth else math.inf, y / depth if depth else math.inf, depth
 
 
+def image_part(batch: SensorBatch, b: int, n: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of what is image, pixels."""
+    left, top, right, bottom = batch.valid_px[b, n].tolist()
+    return left, top, right, bottom
+
+
+def sees(batch: SensorBatch, b: int, n: int, u: float, v: float | None = None) -> bool:
+    left, top, right, bottom = image_part(batch, b, n)
+    return left <= u < right and (v is None or top <= v < bottom)
+
+
+def in_part(batch: SensorBatch, b: int, n: int, size: tuple[int, int]) -> tuple[list[int], list[int]]:
+    """Columns and rows of maps of `size` that hold at least a thousandth pixel of image."""
+    (height, width), (left, top, right, bottom) = batch.images.shape[-2:], image_part(batch, b, n)
+    return tuple([k for k in range(count) if (k + 1) * pixels / count - 0.5 > low + 1e-3 and k * pixels / count - 0.5 < high - 1e-3]
+                 for count, pixels, low, high in ((size[1], width, left, right), (size[0], height, top, bottom)))  # type: ignore[return-value]
+
+
+def clamped(position: float, inside: list[int]) -> float:
+    return min(max(position, inside[0]), inside[-1])
+
+
 def camera_centre(batch: SensorBatch, b: int, n: int) -> Tensor:
     return torch.linalg.inv(batch.cam_T_ego[b, n])[:3, 3]
 
 
-def deformable_self(module: DeformableSelfAttention, maps: Tensor) -> Tensor:
+def deformable_self(module: DeformableSelfAttention, maps: Tensor, ok: Tensor | None = None) -> Tensor:
     config = module.config
     answers = []
-    for one in maps:
-        tokens = coarse(one, config.stride)
+    for one, here in zip(maps, torch.ones_like(maps[:, 0]) if ok is None else ok.to(maps.dtype), strict=True):
+        tokens, there = coarse(one, config.stride), coarse(here[None], config.stride)[0] > 0
         channels, height, width = tokens.shape
-        values = [by_pixel(module.value, by_pixel(module.norm, tokens))]
+        values = [by_pixel(module.value, by_pixel(module.norm, tokens)) * there]
         while len(values) < config.levels:
             values.append(coarse(values[-1], 2))
         added = []
@@ -101,7 +123,7 @@ def deformable_self(module: DeformableSelfAttention, maps: Tensor) -> Tensor:
                             total = total + weights[head, level, point] * sampled
                     heads.append(total)
                 attended = module.out(torch.cat(heads))
-                added.append(attended + module.feed(tokens[:, i, j] + attended))
+                added.append((attended + module.feed(tokens[:, i, j] + attended)) * there[i, j])
         answers.append(one + fine(torch.stack(added, 1).view(channels, height, width), (one.shape[1], one.shape[2])))
     return torch.stack(answers)
 
@@ -145,7 +167,7 @@ def image_to_bev(module: ImageToBev, bev: Tensor, perspective: Tensor, batch: Se
                     views = []
                     for n in range(perspective.shape[1]):
                         u, v, depth = pixel(batch, b, n, (x, y, height_m)) if batch.camera_ok[b, n] else (0.0, 0.0, -1.0)
-                        if depth > 0.5 and -0.5 <= u < width - 0.5 and -0.5 <= v < height - 0.5:
+                        if depth > 0.5 and sees(batch, b, n, u, v):
                             views.append((abs(u - (width - 1) / 2), n, u, v, depth))
                     looks += [(z, *view[1:]) for view in sorted(views)[:config.views]]
                 seen_by.append(len({look[1] for look in looks}))
@@ -155,7 +177,8 @@ def image_to_bev(module: ImageToBev, bev: Tensor, perspective: Tensor, batch: Se
                     part = slice(head * size, (head + 1) * size)
                     scores, samples = [module.nothing[head]], [torch.zeros(size, dtype=bev.dtype)]
                     for z, n, u, v, depth in looks if attends else []:
-                        at = ((u + 0.5) * w / width - 0.5, (v + 0.5) * h / height - 0.5)
+                        columns, rows = in_part(batch, b, n, (h, w))
+                        at = (clamped((u + 0.5) * w / width - 0.5, columns), clamped((v + 0.5) * h / height - 0.5, rows))
                         scores.append((query[part] * bilinear(keys[n][part], *at, True)).sum() / math.sqrt(size) + module.height_bias[head, z])
                         if shares and edges_m is not None:
                             likely = log_likelihood(bilinear(shares[n], *at, True), bin_position(depth, edges_m[b, n].tolist()))
@@ -214,7 +237,8 @@ def polar(module: PolarAttention, bev: Tensor, perspective: Tensor, batch: Senso
             for k in range(columns):
                 u = (k + 0.5) * width / columns - 0.5
                 pixels = []
-                for row in range(h):
+                in_columns, in_rows = in_part(batch, b, n, (h, columns))
+                for row in in_rows if k in in_columns else []:
                     v = (row + 0.5) * batch.images.shape[-2] / h - 0.5
                     ray = torch.linalg.solve(batch.intrinsics[b, n] @ batch.cam_T_ego[b, n, :3, :3], numbers([u, v, 1.0]))
                     elevation = math.atan2(float(ray[2]), math.hypot(float(ray[0]), float(ray[1]))) / 0.5
@@ -245,8 +269,9 @@ def polar(module: PolarAttention, bev: Tensor, perspective: Tensor, batch: Senso
                     origin = camera_centre(batch, b, n)
                     radius = math.hypot(x - float(origin[0]), y - float(origin[1]))
                     at = (radius - config.first_m) / config.step_m
-                    if depth > 0.5 and -0.5 <= u < width - 0.5 and -0.5 <= at < config.bins - 0.5:
-                        looks.append((abs(u - (width - 1) / 2), n, bilinear(polar_map, (u + 0.5) * columns / width - 0.5, at, True)))
+                    if depth > 0.5 and sees(batch, b, n, u) and -0.5 <= at < config.bins - 0.5:
+                        column = clamped((u + 0.5) * columns / width - 0.5, in_part(batch, b, n, (1, columns))[0])
+                        looks.append((abs(u - (width - 1) / 2), n, bilinear(polar_map, column, at, True)))
                 looks = sorted(looks, key=lambda look: look[:2])[:config.views]
                 seen_by.append(len(looks))
                 cells.append(sum((look[2] for look in looks), torch.zeros(bev.shape[1]).double()) / max(len(looks), 1))
@@ -264,7 +289,7 @@ def lidar_depth(batch: SensorBatch, b: int, n: int, size: tuple[int, int], level
             continue
         u, v, depth = pixel(batch, b, n, tuple(batch.points[b, p, :3].tolist()))
         i, j = math.floor((v + 0.5) * h / height), math.floor((u + 0.5) * w / width)
-        if depth > 0.1 and 0 <= i < h and 0 <= j < w and (nearest[i][j] is None or depth < nearest[i][j]):
+        if depth > 0.1 and sees(batch, b, n, u, v) and (nearest[i][j] is None or depth < nearest[i][j]):
             nearest[i][j] = depth
     complete = [row[:] for row in nearest]
     for i in range(h):

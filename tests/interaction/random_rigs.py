@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
+from fusion.geometry.valid import map_pixels_ok, moved_px
 from fusion.sensors.preprocess import fit_image
-from fusion.types import SensorBatch
+from fusion.types import SensorBatch, whole_px
 
 GRID = BevGrid(x_range_m=(-8, 8), y_range_m=(-6, 6), cell_m=2.0)
 IMAGE_HW = (30, 44)  # no multiple of a stride
 FEATURE_HW = (4, 6)
 TAKEN_HW = ((30, 44), (22, 66), (60, 50), (90, 160))
-"""What uneven cameras take: one as it is, then with rows added below, cut from the top, and added again."""
+"""What uneven cameras take: one as it is, then with rows added below, cut from the top, and added again (and moved, see below)."""
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Tensor:
@@ -38,6 +39,7 @@ def random_batch(cameras: int, *, batch: int = 2, seed: int = 0, absent: bool = 
 
     intrinsics = torch.eye(3, dtype=torch.float64).repeat(batch, cameras, 1, 1)
     cam_T_ego = torch.eye(4, dtype=torch.float64).repeat(batch, cameras, 1, 1)
+    valid_px = torch.zeros(batch, cameras, 4, dtype=torch.float64)
     for b in range(batch):
         for n in range(cameras):
             taken = TAKEN_HW[n % len(TAKEN_HW)] if uneven else IMAGE_HW
@@ -47,7 +49,11 @@ def random_batch(cameras: int, *, batch: int = 2, seed: int = 0, absent: bool = 
             intrinsics[b, n] = torch.tensor(
                 [[mirror * focal, 0, width * uniform(0.4, 0.6)], [0, focal * uniform(0.9, 1.1), height * uniform(0.4, 0.6)], [0, 0, 1]],
                 dtype=torch.float64)
-            intrinsics[b, n] = torch.from_numpy(fit_image(np.zeros((*taken, 3), np.uint8), IMAGE_HW)[1]) @ intrinsics[b, n]
+            new_T_old = fit_image(np.zeros((*taken, 3), np.uint8), IMAGE_HW)[1]
+            if uneven and n == 3:  # and as augmentation may do
+                new_T_old = np.array([[1.0, 0, 8.5], [0, 1, 4.25], [0, 0, 1]]) @ new_T_old
+            intrinsics[b, n] = torch.from_numpy(new_T_old) @ intrinsics[b, n]
+            valid_px[b, n] = torch.from_numpy(moved_px(whole_px(taken).numpy(), new_T_old, IMAGE_HW))
             turned = rotation(uniform(-math.pi, math.pi), uniform(-0.1, 0.1), uniform(-roll, roll))
             centre = torch.tensor([uniform(-3, 3), uniform(-2, 2), uniform(1, 2)], dtype=torch.float64)
             size = 1.0 if b == 0 else uniform(0.8, 1.25)  # augmentation scales what is around the vehicle
@@ -56,20 +62,21 @@ def random_batch(cameras: int, *, batch: int = 2, seed: int = 0, absent: bool = 
     if absent and batch > 1:
         camera_ok[1:] = torch.rand(batch - 1, cameras, generator=generator) > 0.3
         camera_ok[1, 0] = False
-        intrinsics[~camera_ok], cam_T_ego[~camera_ok] = math.nan, math.nan
+        intrinsics[~camera_ok], cam_T_ego[~camera_ok], valid_px[~camera_ok] = math.nan, math.nan, math.nan
     cloud = torch.rand(batch, points, 5, generator=generator).double() * torch.tensor([16, 12, 3, 1, 0]) - torch.tensor([8, 6, 0, 0, 0])
     return SensorBatch(
-        images=torch.zeros(batch, cameras, 3, *IMAGE_HW), intrinsics=intrinsics, cam_T_ego=cam_T_ego, camera_ok=camera_ok, points=cloud,
-        points_ok=torch.rand(batch, points, generator=generator) > 0.2, lidar_ok=torch.ones(batch, dtype=torch.bool),
+        images=torch.zeros(batch, cameras, 3, *IMAGE_HW), intrinsics=intrinsics, cam_T_ego=cam_T_ego, valid_px=valid_px, camera_ok=camera_ok,
+        points=cloud, points_ok=torch.rand(batch, points, generator=generator) > 0.2, lidar_ok=torch.ones(batch, dtype=torch.bool),
     )
 
 
 def streams(batch: SensorBatch, channels: int, *, seed: int = 1, bins: int = 5) -> tuple[Tensor, Tensor, Tensor]:
-    """Random perspective features (zero where absent), BEV map and depth logits, float64 and asking for gradients."""
+    """Random perspective features (zero where absent and in padding), BEV map and depth logits, float64 and asking for gradients."""
     generator = torch.Generator().manual_seed(seed)
     many, cameras = batch.camera_ok.shape
     perspective = torch.randn(many, cameras, channels, *FEATURE_HW, generator=generator).double()
-    perspective = torch.where(batch.camera_ok[:, :, None, None, None], perspective, 0.0)
+    image = map_pixels_ok(batch.valid_px, IMAGE_HW, FEATURE_HW) & batch.camera_ok[:, :, None, None]
+    perspective = torch.where(image[:, :, None], perspective, 0.0)
     bev = torch.randn(many, channels, *GRID.shape, generator=generator).double()
     logits = 2 * torch.randn(many, cameras, bins, *FEATURE_HW, generator=generator).double()
     return perspective.requires_grad_(), bev.requires_grad_(), logits.requires_grad_()

@@ -59,7 +59,7 @@ def test_absent_sensors_have_no_effect_whatever_they_hold(lift: str) -> None:
     assert_same(net(absent), net(garbage), atol=0)
     kept = camera_ok[0].nonzero().squeeze(1)
     fewer = replace(absent, images=batch.images[:, kept], intrinsics=batch.intrinsics[:, kept], cam_T_ego=batch.cam_T_ego[:, kept],
-                    camera_ok=camera_ok[:, kept])
+                    valid_px=batch.valid_px[:, kept], camera_ok=camera_ok[:, kept])
     assert_same(net(absent), net(fewer))  # an absent slot is as good as no slot
     for other in (replace(batch, camera_ok=camera_ok), replace(batch, lidar_ok=torch.tensor([False]))):
         assert not torch.allclose(net(batch).heatmap, net(other).heatmap)

@@ -40,20 +40,21 @@ def cases() -> dict[str, tuple[Flat, Sequence[Tensor]]]:
         names = [f.name for f in fields(geometry) if getattr(geometry, f.name) is not None]
         return replace(geometry, **dict(zip(names, tensors, strict=True)))
 
-    def whole(part: nn.Module, images: Tensor, maps: Tensor, depth: Tensor, camera_ok: Tensor, *geometry: Tensor) -> Any:
+    def whole(part: nn.Module, images: Tensor, maps: Tensor, depth: Tensor, camera_ok: Tensor, valid_px: Tensor, *geometry: Tensor) -> Any:
         a, b = len(values(cells)), len(values(cells)) + len(values(rays))
-        met = replace(where, camera_ok=camera_ok, cells=like(cells, geometry[:a]), rays=like(rays, geometry[a:b]), pixels=like(pixels, geometry[b:]))
+        met = replace(where, camera_ok=camera_ok, valid_px=valid_px, cells=like(cells, geometry[:a]), rays=like(rays, geometry[a:b]),
+                      pixels=like(pixels, geometry[b:]))
         return part(images, maps, here, depth, met)
 
     return {
         "self": (Flat(layer.bev_self, lambda part, maps: part(maps)), [bev]),  # type: ignore[arg-type]
         "image_to_bev": (Flat(layer.image_to_bev, lambda part, maps, images, *g: part(maps, images, like(cells, g[1:]), g[0])),  # type: ignore[arg-type]
                          [bev, perspective, logits, *values(cells)]),
-        "polar": (Flat(layer.polar, lambda part, maps, images, *g: part(maps, images, like(rays, g))),  # type: ignore[arg-type]
-                  [bev, perspective, *values(rays)]),
+        "polar": (Flat(layer.polar, lambda part, maps, images, ok, *g: part(maps, images, ok, like(rays, g))),  # type: ignore[arg-type]
+                  [bev, perspective, where.pixels_ok((FEATURE_HW[0], FEATURE_HW[1] // 2)), *values(rays)]),
         "bev_to_image": (Flat(layer.bev_to_image, lambda part, images, maps, depth, *g: part(images, maps, depth, like(pixels, g))),  # type: ignore[arg-type]
                          [perspective, bev, logits, *values(pixels)]),
-        "layer": (Flat(layer, whole), [perspective, bev, logits, where.camera_ok, *values(cells), *values(rays), *values(pixels)]),
+        "layer": (Flat(layer, whole), [perspective, bev, logits, where.camera_ok, where.valid_px, *values(cells), *values(rays), *values(pixels)]),
     }
 
 

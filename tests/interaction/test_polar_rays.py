@@ -13,7 +13,7 @@ from fusion.geometry.grid import BevGrid
 from fusion.interaction.geometry import rig_of
 from fusion.interaction.operations import sample
 from fusion.interaction.polar import PolarAttention, PolarConfig, polar_rays
-from fusion.types import SensorBatch
+from fusion.types import SensorBatch, whole_px
 
 GRID = BevGrid(x_range_m=(-16, 16), y_range_m=(-16, 16), cell_m=0.8)
 FEATURE_HW = (16, 44)
@@ -28,7 +28,7 @@ def rig_batch(centre_m: tuple[float, float, float], yaw: float, roll: float = 0.
     cam_T_ego[:3, :3], cam_T_ego[:3, 3] = turned, -turned @ torch.tensor(centre_m, dtype=torch.float64)
     intrinsics = torch.tensor([[0.8 * width, 0, width / 2], [0, 0.8 * width, height / 2], [0, 0, 1]], dtype=torch.float64)
     return SensorBatch(images=torch.zeros(1, 1, 3, height, width), intrinsics=intrinsics[None, None], cam_T_ego=cam_T_ego[None, None],
-                       camera_ok=torch.ones(1, 1, dtype=torch.bool), points=torch.zeros(1, 0, 5), points_ok=torch.zeros(1, 0, dtype=torch.bool),
+                       valid_px=whole_px(IMAGE_HW)[None, None], camera_ok=torch.ones(1, 1, dtype=torch.bool), points=torch.zeros(1, 0, 5), points_ok=torch.zeros(1, 0, dtype=torch.bool),
                        lidar_ok=torch.ones(1, dtype=torch.bool))
 
 
@@ -69,7 +69,8 @@ def test_an_object_lights_up_its_cell_for_cameras_far_from_the_lidar(centre_m: t
     others[21, 22], others[30, 34] = True, True
     bev[0, 0][others & (off_ray > 0.25)] = 1.0
     config = PolarConfig(heads=1, bins=48, first_m=0.5, step_m=0.5)
-    answer = matching_attention(config)(bev, image, polar_rays(rig_of(batch, FEATURE_HW), GRID, config))[0, 2]
+    everywhere = torch.ones(1, 1, *FEATURE_HW, dtype=torch.bool)
+    answer = matching_attention(config)(bev, image, everywhere, polar_rays(rig_of(batch, FEATURE_HW), GRID, config))[0, 2]
     lit = divmod(int(answer.argmax()), GRID.shape[1])
     assert lit == (i, j), (lit, float(answer.max()))
     assert answer.max() > 0.5

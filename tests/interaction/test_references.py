@@ -7,14 +7,15 @@ from dataclasses import replace
 import loops
 import pytest
 import torch
-from random_rigs import FEATURE_HW, GRID, assert_equal_with_gradients, random_batch, stirred, streams
+from random_rigs import FEATURE_HW, GRID, IMAGE_HW, assert_equal_with_gradients, random_batch, stirred, streams
 
+from fusion.geometry.valid import map_pixels_ok
 from fusion.interaction import operations
 from fusion.interaction.bev_to_image import BevToImage, BevToImageConfig, pixel_places
 from fusion.interaction.deformable import DeformableSelfAttention, SelfAttentionConfig
 from fusion.interaction.geometry import rig_of
 from fusion.interaction.image_to_bev import ImageToBev, ImageToBevConfig, cell_views
-from fusion.interaction.polar import PolarAttention, PolarConfig, polar_rays
+from fusion.interaction.polar import PolarAttention, PolarConfig, polar_rays, ray_columns
 
 CHANNELS = 8
 HEIGHTS = (0.5, 1.5)
@@ -45,6 +46,14 @@ def test_deformable_self_attention(stride: int, levels: int, size: tuple[int, in
     maps = torch.randn(2, CHANNELS, *size, generator=torch.Generator().manual_seed(seed)).double().requires_grad_()
     assert_equal_with_gradients(module(maps), loops.deformable_self(module, maps), [maps], module)
     torch.testing.assert_close(module.float()(maps.float()).double(), module.double()(maps), atol=1e-5, rtol=1e-5)
+    ok = torch.ones(2, *size, dtype=torch.bool)
+    ok[0, 2:], ok[1, :, :3] = False, False
+    cut = torch.where(ok[:, None], maps.detach(), 0.0).requires_grad_()
+    assert_equal_with_gradients(torch.where(ok[:, None], module(cut, ok), 0.0), torch.where(ok[:, None], loops.deformable_self(module, cut, ok), 0.0),
+                                [cut], module)
+    if stride == 1:  # of what is beyond, nothing is read
+        gradient, = torch.autograd.grad(torch.where(ok[:, None], module(cut, ok), 0.0).sum(), cut)
+        assert not torch.where(ok[:, None], 0.0, gradient).any()
 
 
 def bin_edges_m(cameras: int) -> torch.Tensor:
@@ -92,11 +101,12 @@ def test_polar_attention(cameras: int, views: int | None, stride: int, columns: 
     perspective, bev, _ = streams(batch, CHANNELS)
     where = polar_rays(rig_of(batch, FEATURE_HW), GRID, config)
     slow, seen_by = loops.polar(module, bev, perspective, batch, GRID)
-    assert_equal_with_gradients(module(bev, perspective, where), slow, [bev, perspective], module)
+    pixels_ok = map_pixels_ok(batch.valid_px, IMAGE_HW, (FEATURE_HW[0], ray_columns(FEATURE_HW[1], config))) & batch.camera_ok[..., None, None]
+    assert_equal_with_gradients(module(bev, perspective, pixels_ok, where), slow, [bev, perspective], module)
     if cameras == 7:
         assert {0, 1, 2, 3} <= set(seen_by)
     single = replace(where, **{name: getattr(where, name).float() for name in ("coords", "place", "elevation", "cells")})
-    torch.testing.assert_close(module.float()(bev.float(), perspective.float(), single).double(), slow, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(module.float()(bev.float(), perspective.float(), pixels_ok, single).double(), slow, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("cameras", "depths", "stride", "seed"), [(1, 1, 1, 21), (3, 3, 2, 23), (7, 2, 1, 27), (4, 2, 1, UNEVEN), (2, 3, 2, 31)])

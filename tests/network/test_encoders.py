@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_full_pillars_do_not_depend_on_order() -> None:
 def test_pull_samples_where_cells_project() -> None:
     """A feature map that holds its own pixel coordinates must give back the projections."""
     batch = SensorBatch.example(cameras=3, size_hw=(64, 128))
-    where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), GRID, (0.5, 1.5), 2)
+    where = pull_grid(batch, (8, 16), GRID, (0.5, 1.5), 2)
     u = ((torch.arange(16.0) + 0.5) * 8 - 0.5).repeat(3).expand(8, 48)
     camera = torch.arange(3.0).repeat_interleave(16).expand(8, 48)
     sampled = torch.nn.functional.grid_sample(torch.stack([u, camera])[None], where.coords[:, 0], align_corners=True).view(2, 2, 16, 16)
@@ -85,16 +86,20 @@ def test_pull_samples_where_cells_project() -> None:
     assert set(where.weight.unique().tolist()) <= {0.0, 0.5, 1.0}
 
 
-@pytest.mark.parametrize("views", [1, 2, 3])
-def test_cells_look_into_the_cameras_that_see_them_nearest_to_the_middle(views: int) -> None:
-    """Against one cell, height and camera after the other in float64, with cameras that overlap and some that are absent."""
+@pytest.mark.parametrize(("views", "padded"), [(1, False), (2, False), (3, False), (3, True)])
+def test_cells_look_into_the_cameras_that_see_them_nearest_to_the_middle(views: int, padded: bool) -> None:
+    """Against one cell, height and camera after the other in float64, with cameras that overlap, some that are absent, some with padding."""
     batch = SensorBatch.example(batch=2, cameras=7, size_hw=(64, 128), seed=3)
     wide = batch.intrinsics.clone()
     wide[:, :, :2, :2] *= 0.15  # each sees 153 degrees
     camera_ok = batch.camera_ok.clone()
     camera_ok[1, 2:] = False
+    valid_px = batch.valid_px.clone()
+    if padded:  # of feature rows, camera 1 ends within one and 2 at an edge; camera 3 begins within a column and a row
+        valid_px[:, 1, 3], valid_px[:, 2, 3] = 36.5, 39.5
+        valid_px[:, 3] = torch.tensor([20.25, 10.75, 100.5, 63.5])
     depth = DepthBins(count=8, range_m=(1.0, 32.0))
-    where = pull_grid(wide, batch.cam_T_ego, camera_ok, (64, 128), (8, 16), GRID, (0.5, 2.5), views, depth)
+    where = pull_grid(replace(batch, intrinsics=wide, camera_ok=camera_ok, valid_px=valid_px), (8, 16), GRID, (0.5, 2.5), views, depth)
     assert where.depth_at is not None
     found: dict[int, int] = {}
     for b, z, i, j in product(range(2), range(2), range(0, 16, 3), range(0, 16, 3)):
@@ -102,7 +107,8 @@ def test_cells_look_into_the_cameras_that_see_them_nearest_to_the_middle(views: 
         sight = []
         for n in range(7):
             u, v, d = wide[b, n].double().numpy() @ (batch.cam_T_ego[b, n].double().numpy() @ xyz1)[:3]
-            if camera_ok[b, n] and d > 0.5 and -0.5 <= u / d < 127.5 and -0.5 <= v / d < 63.5:
+            left, top, right, bottom = valid_px[b, n].tolist()
+            if camera_ok[b, n] and d > 0.5 and left <= u / d < right and top <= v / d < bottom:
                 sight.append((abs(u / d - 63.5), n, u / d, v / d, d))
         sight = sorted(sight)[:views]
         found[len(sight)] = found.get(len(sight), 0) + 1
@@ -110,7 +116,9 @@ def test_cells_look_into_the_cameras_that_see_them_nearest_to_the_middle(views: 
         if not sight:
             assert (where.coords[b, :, z * 16 + i, j] == NOWHERE).all()
         for k, (_, n, u, v, d) in enumerate(sight):
-            column, row = np.clip((u + 0.5) / 8 - 0.5, 0, 15) + 16 * n, np.clip((v + 0.5) / 8 - 0.5, 0, 7)
+            left, top, right, bottom = ((valid_px[b, n] + 0.5) / 8).tolist()
+            column = np.clip((u + 0.5) / 8 - 0.5, np.floor(left), np.ceil(right) - 1) + 16 * n
+            row = np.clip((v + 0.5) / 8 - 0.5, np.floor(top), np.ceil(bottom) - 1)
             assert where.weight[b, k, z, i, j] == pytest.approx(1 / len(sight))
             assert where.coords[b, k, z * 16 + i, j].tolist() == pytest.approx([column / 111 * 2 - 1, row / 7 * 2 - 1], abs=1e-5)
             assert where.depth_at[b, k, z, i, j] == pytest.approx(8 * np.log(d * 0.8 * 128 / float(wide[b, n, 0, 0])) / np.log(32), abs=1e-4)
@@ -121,7 +129,7 @@ def test_cells_look_into_the_cameras_that_see_them_nearest_to_the_middle(views: 
 def test_pulled_features_count_as_far_as_their_pixel_lies_at_the_cells_depth() -> None:
     batch = SensorBatch.example(cameras=1, size_hw=(64, 128))  # focal length 0.8 image widths: depths are reference depths
     depth = DepthBins(count=4, range_m=(2.0, 32.0))  # edges 2, 4, 8, 16, 32
-    where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), GRID, (1.5,), 1, depth)
+    where = pull_grid(batch, (8, 16), GRID, (1.5,), 1, depth)
     assert where.depth_at is not None
     i, j = 15, 8
     cell_m = float(GRID.cell_centres_m()[i, j, 0]) - 1.0  # the camera stands at x = 1
@@ -144,7 +152,7 @@ def test_a_view_that_does_not_exist_reads_no_pixel() -> None:
     """A pixel that is no number spoils the cells that look there, and no others."""
     batch = SensorBatch.example(cameras=3, size_hw=(64, 128))
     depth = DepthBins(count=4)
-    where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), GRID, (1.5,), 2, depth)
+    where = pull_grid(batch, (8, 16), GRID, (1.5,), 2, depth)
     lift = PullLift(PullConfig(heights_m=(1.5,), channels=4, depth=depth), 4).eval()
     images = torch.randn(1, 3, 4, 8, 16, generator=torch.Generator().manual_seed(0))
     spoilt = images.clone()
@@ -160,7 +168,7 @@ def test_lifted_positions_are_exact_in_mixed_precision() -> None:
     """With six cameras side by side a position of 16 bits is off by part of a column: samples must differ by the values' rounding alone."""
     batch = SensorBatch.example(cameras=6, size_hw=(64, 704))
     depth = DepthBins(count=4)
-    where = pull_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 704), (8, 88), GRID, (1.5,), 2, depth)
+    where = pull_grid(batch, (8, 88), GRID, (1.5,), 2, depth)
     lift = PullLift(PullConfig(heights_m=(1.5,), channels=1, depth=depth), 1).eval()
     assert lift.depth is not None
     column = (torch.arange(88) % 2).float().expand(1, 6, 1, 8, 88)  # steep from column to column, and exact in 16 bits
@@ -177,20 +185,24 @@ def test_lifted_positions_are_exact_in_mixed_precision() -> None:
 def test_lidar_teaches_depth_as_a_camera_of_reference_focal_length_would_see_it() -> None:
     batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
     points = torch.tensor([[[6.3, 0.0, 1.5, 0, 0], [7.3, 0.0, 1.5, 0, 0], [-5.0, 0.0, 1.5, 0, 0]]])
+    batch = replace(batch, points=points, points_ok=torch.ones(1, 3).bool())
     depth = DepthBins(count=8, range_m=(1.0, 256.0))  # bin k spans 2^k to 2^(k + 1)
     for zoom, expected in ((1.0, 2), (2.0, 1), (0.5, 3)):  # 5.3 m looks like 2.65 m through twice the focal length
         intrinsics = batch.intrinsics.clone()
         intrinsics[:, :, :2, :2] *= zoom
-        taught = lidar_depth_bin(depth, intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), points, torch.ones(1, 3).bool())
+        taught = lidar_depth_bin(depth, replace(batch, intrinsics=intrinsics), (8, 16))
         assert taught[0, 0, 4, 8] == expected
         assert (taught >= 0).sum() == 1
+    in_padding = replace(batch, valid_px=torch.tensor([[[-0.5, -0.5, 127.5, 31.5]]]))  # the points are in row 32
+    assert (lidar_depth_bin(depth, in_padding, (8, 16)) == -1).all()
 
 
 def test_splat_puts_depth_where_pull_looks() -> None:
     batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
     config = SplatConfig(channels=4, depth_range_m=(1, 9), depth_step_m=1)
     points = torch.tensor([[[6.3, 0.0, 1.5, 0, 0], [7.3, 0.0, 1.5, 0, 0]]])  # the camera stands at x = 1, height 1.5, looking along +x
-    where = splat_grid(batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), GRID, config, points, torch.ones(1, 2).bool())
+    batch = replace(batch, points=points, points_ok=torch.ones(1, 2).bool())
+    where = splat_grid(batch, (8, 16), GRID, config)
     assert where.depth_bin[0, 0, 4, 8] == 4
     assert (where.depth_bin >= 0).sum() == 1
     row = 16 * 8 * 0 + (4 * 8 + 4) * 16 + 8  # bin 4 (5.5 m), pixel row 4, column 8
@@ -198,14 +210,17 @@ def test_splat_puts_depth_where_pull_looks() -> None:
     assert (cell // 16, cell % 16) == (14, 7)
     assert where.seen[0, 0, 14, 7] == 1
     assert where.seen[0, 0, 0].sum() == 0
+    padded = splat_grid(replace(batch, valid_px=torch.tensor([[[-0.5, -0.5, 127.5, 31.5]]])), (8, 16), GRID, config)
+    upper = where.source // 16 % 8 < 4  # of eight rows, those that are image
+    assert torch.equal(padded.source, where.source[upper]) and torch.equal(padded.cell, where.cell[upper]) and 0 < upper.sum() < len(upper)
+    assert (padded.depth_bin == -1).all()
 
 
 def test_splat_follows_a_world_that_augmentation_scaled() -> None:
     batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
     scaled = torch.diag(torch.tensor([0.5, 0.5, 0.5, 1.0]))  # what was at 2 m is at 1 m
-    points, ok = torch.zeros(1, 1, 5), torch.zeros(1, 1, dtype=torch.bool)
     config = SplatConfig(channels=4, depth_range_m=(1, 9), depth_step_m=1)
-    grids = [splat_grid(batch.intrinsics, cam_T_ego, batch.camera_ok, (64, 128), (8, 16), grid, config, points, ok) for cam_T_ego, grid in (
+    grids = [splat_grid(replace(batch, cam_T_ego=cam_T_ego), (8, 16), grid, config) for cam_T_ego, grid in (
         (batch.cam_T_ego, BevGrid(x_range_m=(-8, 8), y_range_m=(-8, 8), z_range_m=(-4, 4), cell_m=1.0)),
         (batch.cam_T_ego @ torch.linalg.inv(scaled), BevGrid(x_range_m=(-4, 4), y_range_m=(-4, 4), z_range_m=(-2, 2), cell_m=0.5)))]
     assert torch.equal(grids[1].source, grids[0].source)

@@ -154,9 +154,12 @@ def test_perspective_peaks_stand_where_boxes_project() -> None:
     batch = SensorBatch.example(cameras=2, size_hw=(64, 128))  # the first looks along +x from (1, 0, 1.5), the second along -x
     boxes = np.array([[11, 0, 1.5, 4, 2, 1.5, 0, 0, 0], [11, 2, 1.5, 1, 1, 1, 0, 0, 0], [-11, 0, 1.5, 4, 2, 1.5, 0, 0, 0]], np.float32)
     seen = GroundTruth(boxes=boxes, labels=np.array([0, 5, 1]), attributes=("",) * 3, num_lidar_pts=np.full(3, 9), visibility=np.array([4, 1, 0]))
-    heatmap = perspective_heatmap([seen], batch.intrinsics, batch.cam_T_ego, batch.camera_ok, (64, 128), (8, 16), 10)
+    heatmap = perspective_heatmap([seen], batch, (8, 16), 10)
     assert heatmap.shape == (2, 10, 8, 16)
     peaks = (heatmap == 1).nonzero().tolist()
     assert peaks == [[0, 0, 4, 8], [1, 1, 4, 8]]  # the second box is hidden
     only_second = torch.tensor([[False, True]])
-    assert (perspective_heatmap([seen], batch.intrinsics, batch.cam_T_ego, only_second, (64, 128), (8, 16), 10) == heatmap[1:]).all()
+    assert (perspective_heatmap([seen], replace(batch, camera_ok=only_second), (8, 16), 10) == heatmap[1:]).all()
+    padded = batch.valid_px.clone()
+    padded[:, 0, 3] = 31.5  # the first camera's image ends above its box, which is in row 32
+    assert not perspective_heatmap([seen], replace(batch, valid_px=padded), (8, 16), 10)[0].any()

@@ -43,13 +43,13 @@ def features(sensors: SensorBatch) -> Tensor:
 
 
 def pulled(module: nn.Module, sensors: SensorBatch) -> Tensor:
-    where = pull_grid(sensors.intrinsics, sensors.cam_T_ego, sensors.camera_ok, HW, FEATURES, GRID, (0.5, 1.5), 1)
+    where = pull_grid(sensors, FEATURES, GRID, (0.5, 1.5), 1)
     made: Tensor = module(features(sensors), where)[0]
     return made
 
 
 def splatted(module: nn.Module, sensors: SensorBatch) -> Tensor:
-    where = splat_grid(sensors.intrinsics, sensors.cam_T_ego, sensors.camera_ok, HW, FEATURES, GRID, SPLAT, sensors.points, sensors.points_ok)
+    where = splat_grid(sensors, FEATURES, GRID, SPLAT)
     made: Tensor = module(features(sensors), where)[0]
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,19 +12,22 @@ from torch import Tensor
 from fusion.geometry.grid import BevGrid
 from fusion.heads.query.head import QueryHead, QueryHeadConfig
 from fusion.heads.query.view import ViewGeometry, view_geometry
-from fusion.types import CameraStream, GroundTruth
+from fusion.types import CameraStream, GroundTruth, SensorBatch, whole_px
 
 GRID = BevGrid(x_range_m=(-8, 8), y_range_m=(-6.4, 6.4), cell_m=0.8)
 IMAGE_HW, FEATURE_HW = (48, 80), (6, 10)
 
 
-def random_rig(seed: int, cameras: int, batch: int = 2, absent: float = 0.3) -> ViewGeometry:
-    """Cameras anywhere near the ego, level or tilted, smaller than the padded image, some mirrored, some absent."""
+def random_rig(seed: int, cameras: int, batch: int = 2, absent: float = 0.3, padded: bool = False) -> ViewGeometry:
+    """Cameras anywhere near the ego, level or tilted, some mirrored, some absent; `padded`: of images that do not fill their size."""
     rng = np.random.default_rng(seed)
     intrinsics, cam_T_ego = np.zeros((batch, cameras, 3, 3)), np.zeros((batch, cameras, 4, 4))
+    valid_px = whole_px(IMAGE_HW).repeat(batch, cameras, 1)
     for index in np.ndindex(batch, cameras):
         width, height, focal = rng.uniform(40, 80), rng.uniform(24, 48), rng.uniform(20, 60)
         intrinsics[index] = [[focal * rng.choice([-1, 1]), 0, width / 2], [0, focal, height / 2], [0, 0, 1]]
+        if padded:
+            valid_px[index][2:] = torch.tensor([width, height]) - 0.5
         yaw, pitch = rng.uniform(-np.pi, np.pi), rng.uniform(-0.3, 0.3)
         forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
         right = np.array([np.sin(yaw), -np.cos(yaw), 0])
@@ -31,7 +35,9 @@ def random_rig(seed: int, cameras: int, batch: int = 2, absent: float = 0.3) -> 
         cam_T_ego[index][:3, :3], cam_T_ego[index][3, 3] = rotation, 1
         cam_T_ego[index][:3, 3] = -rotation @ rng.uniform([-2, -1, 0.5], [2, 1, 2])
     ok = torch.from_numpy(rng.uniform(size=(batch, cameras)) >= absent)
-    return view_geometry(torch.from_numpy(intrinsics).float(), torch.from_numpy(cam_T_ego).float(), ok, IMAGE_HW)
+    return view_geometry(replace(
+        SensorBatch.example(batch=batch, cameras=cameras, points=0, size_hw=IMAGE_HW), intrinsics=torch.from_numpy(intrinsics).float(),
+        cam_T_ego=torch.from_numpy(cam_T_ego).float(), valid_px=valid_px, camera_ok=ok))
 
 
 def random_boxes(seed: int, queries: int, batch: int = 2) -> tuple[Tensor, Tensor]:

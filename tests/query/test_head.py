@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from query_scenes import FEATURE_HW, GRID, IMAGE_HW, random_rig, random_stream, small_head, truths
+from query_scenes import GRID, random_rig, random_stream, small_head, truths
 
 from fusion.geometry.grid import BevGrid
 from fusion.heads.decode import DecodeConfig
@@ -30,7 +30,7 @@ def assert_same(first: QueryOutput, second: QueryOutput, atol: float = 1e-4) -> 
 
 def take(view: ViewGeometry, index: list[int], samples: int | None = None) -> ViewGeometry:
     batch = slice(None) if samples is None else slice(samples, samples + 1)
-    return ViewGeometry(image_T_ego=view.image_T_ego[batch, index], image_hw=view.image_hw, camera_ok=view.camera_ok[batch, index])
+    return replace(view, image_T_ego=view.image_T_ego[batch, index], valid_px=view.valid_px[batch, index], camera_ok=view.camera_ok[batch, index])
 
 
 def test_queries_learn_a_scene_by_heart() -> None:
@@ -88,7 +88,7 @@ def test_queries_that_no_camera_sees_keep_what_they_were() -> None:
             now, before = getattr(output, name)[:, layer], getattr(output, name)[:, layer - 1]
             assert torch.equal(now[kept], before[kept]), name
             assert (now[~kept] != before[~kept]).any(dim=-1).all(), name
-    blind = ViewGeometry(image_T_ego=view.image_T_ego, image_hw=IMAGE_HW, camera_ok=torch.zeros_like(view.camera_ok))
+    blind = replace(view, camera_ok=torch.zeros_like(view.camera_ok))
     dark = head(joined, camera, None, blind)
     assert not dark.refreshed[:, [1, 3]].any()
     no_slots = replace(camera, perspective=camera.perspective[:, :0])
@@ -207,4 +207,4 @@ def test_what_cannot_be_is_refused_by_name() -> None:
         with pytest.raises(ValueError, match=message):
             QueryHeadConfig(**changes)
     with pytest.raises(ValueError, match="image_T_ego: expected"):
-        ViewGeometry(image_T_ego=torch.zeros(1, 2, 4, 4), image_hw=FEATURE_HW, camera_ok=torch.ones(1, 2, dtype=torch.bool))
+        replace(view, image_T_ego=torch.zeros(1, 1, 4, 4))

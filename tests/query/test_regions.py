@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,10 +16,11 @@ from fusion.heads.query.decode import metric_boxes
 from fusion.heads.query.regions import NEAR_M, bev_regions, image_rectangles, image_regions
 from fusion.heads.query.sampling import tile_cameras
 from fusion.heads.query.view import ViewGeometry
+from fusion.types import whole_px
 
 
-def rectangle(box: np.ndarray, image_T_ego: np.ndarray) -> tuple[float, float, float, float] | None:
-    """Left, top, right, bottom of one box in one image, or None: corners in front and cuts of edges with the near plane."""
+def rectangle(box: np.ndarray, image_T_ego: np.ndarray, valid_px: list[float]) -> tuple[float, float, float, float] | None:
+    """Left, top, right, bottom of one box in one image's valid part, or None: corners in front and cuts of edges with the near plane."""
     corners = box_corners(box[None])[0]
     uvd = corners @ image_T_ego[:, :3].T + image_T_ego[:, 3]
     seen = [point / point[2] for point in uvd if point[2] > NEAR_M]
@@ -31,8 +33,8 @@ def rectangle(box: np.ndarray, image_T_ego: np.ndarray) -> tuple[float, float, f
     if not seen:
         return None
     low, high = np.min(seen, axis=0), np.max(seen, axis=0)
-    left, right = np.clip([low[0], high[0]], -0.5, IMAGE_HW[1] - 0.5)
-    top, bottom = np.clip([low[1], high[1]], -0.5, IMAGE_HW[0] - 0.5)
+    left, right = np.clip([low[0], high[0]], valid_px[0], valid_px[2])
+    top, bottom = np.clip([low[1], high[1]], valid_px[1], valid_px[3])
     return (left, top, right, bottom) if right > left and bottom > top else None
 
 
@@ -47,37 +49,42 @@ def reference_image_regions(perspective: torch.Tensor, rows: np.ndarray, view: V
     for b, q in np.ndindex(*rows.shape[:2]):
         parts = []
         for n in range(cameras):
-            where = rectangle(rows[b, q], view.image_T_ego[b, n].double().numpy()) if view.camera_ok[b, n] else None
+            valid_px = view.valid_px[b, n].tolist()
+            where = rectangle(rows[b, q], view.image_T_ego[b, n].double().numpy(), valid_px) if view.camera_ok[b, n] else None
             if where is None:
                 continue
             left, top, right, bottom = where
+            whole_rows = [i for i in range(h) if i * IMAGE_HW[0] / h - 0.5 < valid_px[3]]  # feature pixels that hold some of the image
+            whole_columns = [j for j in range(w) if j * IMAGE_HW[1] / w - 0.5 < valid_px[2]]
             samples = []
             for i, j in np.ndindex(count, count):
                 u, v = left + (right - left) * (j + 0.5) / count, top + (bottom - top) * (i + 0.5) / count
                 row, column = (v + 0.5) * h / IMAGE_HW[0] - 0.5, (u + 0.5) * w / IMAGE_HW[1] - 0.5
-                samples.append(bilinear(perspective[b, n], float(np.clip(row, 0, h - 1)), float(np.clip(column, 0, w - 1))))
+                samples.append(bilinear(perspective[b, n], float(np.clip(row, 0, whole_rows[-1])), float(np.clip(column, 0, whole_columns[-1]))))
             parts.append(torch.stack(samples))
         seen_by[b, q] = len(parts)
         regions.append(sum(parts) / len(parts) if parts else out[b, q])
     return torch.stack(regions).view_as(out), seen_by
 
 
-@pytest.mark.parametrize(("cameras", "most"), [(1, 1), (2, 2), (4, 2), (7, 3)])
-def test_image_regions_equal_loops(cameras: int, most: int) -> None:
-    view, boxes = random_rig(cameras, cameras), random_boxes(cameras + 10, 8)[0]
+@pytest.mark.parametrize(("cameras", "most", "padded"), [(1, 1, False), (2, 2, False), (4, 2, False), (7, 3, False), (4, 2, True), (7, 3, True)])
+def test_image_regions_equal_loops(cameras: int, most: int, padded: bool) -> None:
+    view, boxes = random_rig(cameras, cameras, padded=padded), random_boxes(cameras + 10, 8)[0]
     rows = metric_boxes(boxes.numpy(), np.zeros(boxes.shape[:2], int), GRID)
     rows[..., :2] = boxes[..., :2].numpy()  # regions follow a box off the grid
     perspective = torch.randn(2, cameras, 3, *FEATURE_HW, generator=torch.Generator().manual_seed(0)).requires_grad_()
     expected, seen_by = reference_image_regions(perspective, rows, view, 2)
-    got, seen = image_regions(tile_cameras(perspective, view.camera_ok), boxes, view, 2, views=cameras)
+    got, seen = image_regions(tile_cameras(perspective, view.pixels_ok(FEATURE_HW)), boxes, view, 2, views=cameras)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     assert torch.equal(seen, seen_by > 0)
     assert seen.any()
-    assert cameras == 7 or not seen.all()
+    assert padded or cameras == 7 or not seen.all()
     assert int(seen_by.max()) == most  # boxes are seen by so many cameras at once
     weight = torch.randn(got.shape, generator=torch.Generator().manual_seed(1))
     gradients = [torch.autograd.grad((value * weight).sum(), perspective)[0] for value in (got, expected)]
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-5)
+    in_padding = ~view.pixels_ok(FEATURE_HW)[:, :, None].expand_as(perspective)
+    assert not gradients[0][in_padding].any() and (not padded or bool(in_padding[view.camera_ok].any()))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -117,7 +124,7 @@ def test_corners_and_headings_are_those_of_the_decoded_box() -> None:
 
 def test_a_box_beside_the_camera_fills_the_image_up_to_its_edge() -> None:
     image_T_ego = torch.tensor([[[[40.0, -40, 0, 0], [24, 0, -40, 40], [1, 0, 0, 0]]]])  # at the ego origin, 1 m high, looking along +x
-    view = ViewGeometry(image_T_ego=image_T_ego, image_hw=IMAGE_HW, camera_ok=torch.ones(1, 1, dtype=torch.bool))
+    view = ViewGeometry(image_T_ego=image_T_ego, image_hw=IMAGE_HW, valid_px=whole_px(IMAGE_HW)[None, None], camera_ok=torch.ones(1, 1).bool())
     beside = torch.tensor([[[0.0, 2, 1, np.log(8), 0, 0, 0, 1, 0, 0], [-5, 0, 1, 0, 0, 0, 0, 1, 0, 0]]])
     rectangles, area = image_rectangles(beside, view)
     left, top, right, bottom = rectangles[0, 0, 0].tolist()
@@ -132,7 +139,7 @@ def test_only_the_cameras_that_show_most_are_read() -> None:
     view, (boxes, _) = random_rig(5, 7, absent=0.0), random_boxes(5, 30)
     _, area = image_rectangles(boxes, view)
     one_hot = torch.eye(7).view(1, 7, 7, 1, 1).expand(2, 7, 7, *FEATURE_HW)
-    got, seen = image_regions(tile_cameras(one_hot, view.camera_ok), boxes, view, 2, views=2)
+    got, seen = image_regions(tile_cameras(one_hot, view.pixels_ok(FEATURE_HW)), boxes, view, 2, views=2)
     share = got.mean(dim=2)  # (B, Q, N): how far each camera was read (rounding reaches a millionth into the next one)
     for b, q in np.ndindex(2, 30):
         best = [int(n) for n in area[b, :, q].argsort(descending=True)[:2] if area[b, n, q] > 0]
@@ -145,10 +152,10 @@ def test_absent_cameras_show_nothing_whatever_they_hold() -> None:
     perspective = torch.randn(2, 4, 3, *FEATURE_HW)
     gone = ~view.camera_ok
     assert gone.any()
-    clean = image_regions(tile_cameras(perspective, view.camera_ok), boxes, view, 2, 3)
-    broken = ViewGeometry(image_T_ego=torch.where(gone[..., None, None], torch.nan, view.image_T_ego), image_hw=IMAGE_HW, camera_ok=view.camera_ok)
+    clean = image_regions(tile_cameras(perspective, view.pixels_ok(FEATURE_HW)), boxes, view, 2, 3)
+    broken = replace(view, image_T_ego=torch.where(gone[..., None, None], torch.nan, view.image_T_ego))
     bad = torch.where(gone[..., None, None, None], torch.nan, perspective).requires_grad_()
-    got = image_regions(tile_cameras(bad, view.camera_ok), boxes, broken, 2, 3)
+    got = image_regions(tile_cameras(bad, view.pixels_ok(FEATURE_HW)), boxes, broken, 2, 3)
     assert torch.equal(got[0], clean[0]) and torch.equal(got[1], clean[1])
     gradient, = torch.autograd.grad(got[0].sum(), bad)
     assert torch.isfinite(gradient).all() and not gradient[gone].any()

@@ -38,6 +38,7 @@ def test_examples_are_valid_and_repeat() -> None:
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"camera_ok": torch.ones(2, 3, dtype=torch.bool)}, r"camera_ok: expected \(B, N\) with {'B': 2, 'N': 2}, got \(2, 3\)"),
+    ({"valid_px": torch.ones(2, 2, 2)}, r"valid_px: expected \(B, N, 4\).*got \(2, 2, 2\)"),
     ({"intrinsics": torch.ones(2, 2, 4, 4)}, r"intrinsics: expected \(B, N, 3, 3\).*got \(2, 2, 4, 4\)"),
     ({"points": torch.ones(2, 9, 4)}, r"points: expected \(B, P, 5\).*got \(2, 9, 4\)"),
     ({"lidar_ok": torch.ones(2)}, "lidar_ok: expected dtype torch.bool, got torch.float32"),
@@ -55,6 +56,7 @@ def test_drop_cameras() -> None:
     assert not dropped.images[0, 0].any()
     assert torch.equal(dropped.intrinsics[0, 0], torch.eye(3))
     assert torch.equal(dropped.cam_T_ego[0, 0], torch.eye(4))
+    assert not dropped.valid_px[0, 0].any() and torch.equal(dropped.valid_px[0, 1], batch.valid_px[0, 1])
     assert torch.equal(dropped.images[1], batch.images[1])
     assert torch.equal(dropped.images[0, 1], batch.images[0, 1])
     assert torch.equal(dropped.points, batch.points)

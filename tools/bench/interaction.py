@@ -38,7 +38,7 @@ from fusion.interaction.deformable import SelfAttentionConfig
 from fusion.interaction.image_to_bev import ImageToBevConfig
 from fusion.interaction.layer import InteractionLayer, LayerConfig, Meeting, meeting_of
 from fusion.interaction.operations import to_tokens
-from fusion.interaction.polar import PolarConfig
+from fusion.interaction.polar import PolarConfig, ray_columns
 from fusion.types import SensorBatch
 
 PARTS = ("image_self", "bev_self", "image_to_bev", "polar", "bev_to_image")
@@ -120,8 +120,9 @@ def made(size: Size, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor, Meeti
     streams = (torch.randn(1, size.cameras, size.channels, h, w), torch.randn(1, size.channels, *grid.shape),
                torch.ones(1, 1, *grid.shape, dtype=torch.bool), torch.randn(1, size.cameras, 24, h, w))
     if device != "cpu":
-        where = Meeting(camera_ok=where.camera_ok.to(device), **{name: replace(part, **{k: v.to(device) for k, v in vars(part).items()})
-                                                                for name, part in vars(where).items() if name != "camera_ok" and part is not None})
+        where = Meeting(image_hw=where.image_hw, camera_ok=where.camera_ok.to(device), valid_px=where.valid_px.to(device),
+                        **{name: replace(part, **{k: v.to(device) for k, v in vars(part).items() if v is not None})
+                           for name in ("cells", "rays", "pixels") if (part := getattr(where, name)) is not None})
     return (*(x.to(device) for x in streams), where)  # type: ignore[return-value]
 
 
@@ -142,7 +143,8 @@ def calls(size: Size, device: str, what: str) -> Callable[[], Any]:
         case "image_to_bev":
             return lambda: layer.image_to_bev(bev, perspective, where.cells, logits)  # type: ignore[misc]
         case "polar":
-            return lambda: layer.polar(bev, perspective, where.rays)  # type: ignore[misc]
+            in_columns = where.pixels_ok((size.feature_hw[0], ray_columns(size.feature_hw[1], layer.polar.config)))  # type: ignore[union-attr]
+            return lambda: layer.polar(bev, perspective, in_columns, where.rays)  # type: ignore[misc]
         case "bev_to_image":
             return lambda: layer.bev_to_image(perspective, bev, logits, where.pixels)  # type: ignore[misc]
     return lambda: layer(perspective, bev, here, logits, where)

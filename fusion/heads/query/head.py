@@ -163,7 +163,8 @@ class QueryHead(nn.Module):
             raise ValueError(f"{missing}: expected one (mark absent cameras in `camera_ok`), as this head looks into images, got None")
         if camera.perspective.shape[1] == 0:
             return None
-        tiles: Tensor = self.perspective(tile_cameras(camera.perspective, view.camera_ok))
+        images = camera.perspective
+        tiles: Tensor = self.perspective(tile_cameras(images, view.pixels_ok((images.shape[-2], images.shape[-1]))))
         return tiles
 
     def _boxes_at(self, cells: Tensor) -> Tensor:

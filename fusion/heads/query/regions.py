@@ -45,7 +45,7 @@ def bev_regions(bev: Tensor, boxes: Tensor, direction: Tensor, grid: BevGrid, co
 
 
 def image_rectangles(boxes: Tensor, view: ViewGeometry) -> tuple[Tensor, Tensor]:
-    """The smallest upright rectangle around the part of each box in front of each camera, cut at the image's edges.
+    """The smallest upright rectangle around the part of each box in front of each camera, cut at the edges of the image, padding left out.
 
     Args:
         boxes: `(B, Q, 10)`.
@@ -67,11 +67,10 @@ def image_rectangles(boxes: Tensor, view: ViewGeometry) -> tuple[Tensor, Tensor]
     before = torch.cat([uvd[..., 2] > NEAR_M, crosses], dim=3)
     depth = torch.cat([uvd[..., 2].clamp(min=NEAR_M), torch.full_like(share, NEAR_M)], dim=3)
     uv = torch.cat([uvd[..., :2], cut], dim=3) / depth[..., None]
-    height, width = view.image_hw
-    far = uv.new_tensor([width - 0.5, height - 0.5])
-    uv = torch.minimum(uv.clamp(min=-0.5), far)
+    near, far = view.valid_px[:, :, None, None].split(2, -1)
+    uv = torch.minimum(torch.maximum(uv, near), far)
     low = torch.where(before[..., None], uv, far).amin(dim=3)
-    high = torch.where(before[..., None], uv, -0.5).amax(dim=3)
+    high = torch.where(before[..., None], uv, near).amax(dim=3)
     extent = (high - low).clamp(min=0)
     area = torch.where(view.camera_ok[:, :, None], extent[..., 0] * extent[..., 1], 0.0)
     return torch.cat([low, high], dim=-1), area
@@ -97,7 +96,7 @@ def image_regions(tiles: Tensor, boxes: Tensor, view: ViewGeometry, count: int, 
     u = corner[..., 0] + (corner[..., 2] - corner[..., 0]) * part.expand(count, count)
     v = corner[..., 1] + (corner[..., 3] - corner[..., 1]) * part[:, None].expand(count, count)
     uv = torch.stack([u, v], dim=-1).flatten(3, 4)  # (B, V, Q, P, 2)
-    sampled = sample_tiles(tiles, camera.flatten(1), uv.flatten(1, 2), view.image_hw, cameras)
+    sampled = sample_tiles(tiles, camera.flatten(1), uv.flatten(1, 2), view)
     sampled = sampled.view(*seen.shape, *sampled.shape[2:])
     share = (seen / seen.sum(dim=1, keepdim=True).clamp(min=1))[..., None, None]  # tiles of absent cameras are finite, so 0 hides them
     total = sampled[:, 0] * share[:, 0]
