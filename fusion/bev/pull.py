@@ -89,7 +89,8 @@ def pull_grid(sensors: SensorBatch, feature_hw: tuple[int, int], grid: BevGrid, 
     valid_px = sensors.valid_px.float().cpu()
     centres = grid.cell_centres_m()
     coords, weight, seen, depth_m, camera = (torch.from_numpy(found).to(device) for found in project_cells(
-        image_T_ego, valid_px.numpy(), map_edges(valid_px, image_hw, feature_hw).numpy(), sensors.camera_ok.cpu().numpy(), image_hw, feature_hw, np.ascontiguousarray(centres[:, 0, 0]), np.ascontiguousarray(centres[0, :, 1]),
+        image_T_ego, valid_px.numpy(), map_edges(valid_px, image_hw, feature_hw).numpy(), sensors.camera_ok.cpu().numpy(), image_hw, feature_hw,
+        np.ascontiguousarray(centres[:, 0, 0]), np.ascontiguousarray(centres[0, :, 1]),
         np.array(heights_m, np.float32), views, min_depth_m,
     ))
     depth_at: Tensor | None = None

@@ -128,7 +128,8 @@ def test_preprocessing_tells_what_is_image() -> None:
 
 def test_augmentation_moves_what_is_image() -> None:
     batch = padded_batch()
-    batch = replace(batch, images=torch.where(map_pixels_ok(batch.valid_px, (32, 64), (32, 64))[:, :, None], 1.0, 0.0))
+    ones = map_pixels_ok(batch.valid_px, (32, 64), (32, 64))[:, :, None].float().expand_as(batch.images)
+    batch = replace(batch, images=ones.contiguous())
     zoom, shift = 1.25, np.array([6.0, -3.0])
     transform = np.array([[-zoom, 0, 63 + shift[0]], [0, zoom, shift[1]], [0, 0, 1]])  # mirrored
     moved = transform_images(batch, np.broadcast_to(transform, (1, 6, 3, 3)))
@@ -139,7 +140,8 @@ def test_augmentation_moves_what_is_image() -> None:
         inside[math.ceil(top + 2):math.floor(bottom - 2) + 1, math.ceil(left + 2):math.floor(right - 2) + 1] = True
         beyond = torch.ones(32, 64, dtype=torch.bool)
         beyond[max(math.floor(top - 2), 0):math.ceil(bottom + 2) + 1, max(math.floor(left - 2), 0):math.ceil(right + 2) + 1] = False
-        assert (moved.images[0, n, 0][inside] == 1).all() and not moved.images[0, n, 0][beyond].any()  # but for two pixels' width: parts of pixels, zoomed and interpolated
+        pixels = moved.images[0, n, 0]  # but for two pixels' width: parts of pixels, zoomed and interpolated
+        assert (pixels[inside] == 1).all() and not pixels[beyond].any()
     assert torch.equal(moved.valid_px[0, 5], batch.valid_px[0, 5])
     back = moved_px(moved_px(np.array([3.5, 4.5, 40.5, 20.5]), transform, (99, 99)), np.linalg.inv(transform), (99, 99))
     np.testing.assert_allclose(back, [3.5, 4.5, 40.5, 20.5])

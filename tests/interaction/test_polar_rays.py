@@ -28,7 +28,8 @@ def rig_batch(centre_m: tuple[float, float, float], yaw: float, roll: float = 0.
     cam_T_ego[:3, :3], cam_T_ego[:3, 3] = turned, -turned @ torch.tensor(centre_m, dtype=torch.float64)
     intrinsics = torch.tensor([[0.8 * width, 0, width / 2], [0, 0.8 * width, height / 2], [0, 0, 1]], dtype=torch.float64)
     return SensorBatch(images=torch.zeros(1, 1, 3, height, width), intrinsics=intrinsics[None, None], cam_T_ego=cam_T_ego[None, None],
-                       valid_px=whole_px(IMAGE_HW)[None, None], camera_ok=torch.ones(1, 1, dtype=torch.bool), points=torch.zeros(1, 0, 5), points_ok=torch.zeros(1, 0, dtype=torch.bool),
+                       valid_px=whole_px(IMAGE_HW)[None, None], camera_ok=torch.ones(1, 1, dtype=torch.bool),
+                       points=torch.zeros(1, 0, 5), points_ok=torch.zeros(1, 0, dtype=torch.bool),
                        lidar_ok=torch.ones(1, dtype=torch.bool))
 
 

@@ -124,8 +124,8 @@ def test_absent_sensors_have_no_effect(lift: str) -> None:
     assert_same(net(absent), net(replace(absent, images=noise, points=7 * batch.points)), atol=0)
     kept = camera_ok[0].nonzero().squeeze(1)
     fewer = replace(
-        absent, images=batch.images[:, kept], intrinsics=batch.intrinsics[:, kept], cam_T_ego=batch.cam_T_ego[:, kept], valid_px=batch.valid_px[:, kept],
-        camera_ok=camera_ok[:, kept],
+        absent, images=batch.images[:, kept], intrinsics=batch.intrinsics[:, kept], cam_T_ego=batch.cam_T_ego[:, kept],
+        valid_px=batch.valid_px[:, kept], camera_ok=camera_ok[:, kept],
     )
     assert_same(net(absent), net(fewer))  # an absent slot is as good as no slot
     assert not torch.allclose(net(batch).heatmap, net(replace(batch, camera_ok=camera_ok)).heatmap)

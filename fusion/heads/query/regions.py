@@ -67,7 +67,7 @@ def image_rectangles(boxes: Tensor, view: ViewGeometry) -> tuple[Tensor, Tensor]
     before = torch.cat([uvd[..., 2] > NEAR_M, crosses], dim=3)
     depth = torch.cat([uvd[..., 2].clamp(min=NEAR_M), torch.full_like(share, NEAR_M)], dim=3)
     uv = torch.cat([uvd[..., :2], cut], dim=3) / depth[..., None]
-    near, far = view.valid_px[:, :, None, None].split(2, -1)
+    near, far = view.valid_px[:, :, None, None, :2], view.valid_px[:, :, None, None, 2:]
     uv = torch.minimum(torch.maximum(uv, near), far)
     low = torch.where(before[..., None], uv, far).amin(dim=3)
     high = torch.where(before[..., None], uv, near).amax(dim=3)

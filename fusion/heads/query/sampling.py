@@ -47,7 +47,7 @@ def sample_tiles(tiles: Tensor, camera: Tensor, uv_px: Tensor, view: ViewGeometr
     h, w = tiles.shape[2], tiles.shape[3] // cameras
     # Clamping inside the own image keeps bilinear taps from reaching into the neighbour's, or into padding.
     edges = map_edges(view.valid_px, view.image_hw, (h, w)) + 0.5
-    left, top, right, bottom = edges.gather(1, camera[..., None].expand(-1, -1, 4)).split(1, -1)  # (B, Q, 1) each
+    left, top, right, bottom = edges.gather(1, camera[..., None].expand(-1, -1, 4))[..., None].unbind(2)  # (B, Q, 1) each
     column = torch.minimum(torch.maximum((uv_px[..., 0] + 0.5) * (w / width), left), right) + (camera * w).to(uv_px.dtype)[..., None]
     row = torch.minimum(torch.maximum((uv_px[..., 1] + 0.5) * (h / height), top), bottom)
     where = torch.stack([column * (2 / (cameras * w)) - 1, row * (2 / h) - 1], dim=-1)
