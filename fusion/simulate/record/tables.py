@@ -93,7 +93,7 @@ class SceneTables:
         instances, annotations = self._annotations(looks)
         for chain in (self._samples, *self._readings.values()):
             _link(chain)
-        rows = {
+        rows: dict[str, list[Record]] = {
             "map": [{"token": token(*self._scope, "map"), "log_tokens": [log], "category": "semantic_prior",
                      "filename": map_file(self._request, self._index)}],
             "log": [{"token": log, "logfile": self.name, "vehicle": self.name, "date_captured": day, "location": "simulation"}],
