@@ -61,7 +61,8 @@ def test_every_subset_of_the_sensors_of_a_real_frame(exported: Exported, referen
     assert parity.outside() == [] and parity.answers == 2**7
     assert max(t.largest for t in parity.tensors.values()) <= 1e-4 and min(t.elements for t in parity.tensors.values()) >= 2**7 * 64 * 64
     boxes = parity.boxes
-    assert boxes.reference == boxes.answered > 1000 and boxes.unmatched <= 4  # two cells beside each other that score alike: of 65,616 boxes two
+    # Two cells beside each other that score alike may both be a peak, or either: of 65,616 boxes two.
+    assert boxes.unmatched <= 4 and abs(boxes.reference - boxes.answered) <= boxes.unmatched and boxes.reference > 30_000
     assert len(reference.answers) == 2**7
 
 
