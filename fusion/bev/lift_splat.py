@@ -71,7 +71,7 @@ def splat_grid(sensors: SensorBatch, feature_hw: tuple[int, int], grid: BevGrid,
     i = torch.floor((xyz[..., 0] - grid.x_range_m[0]) / grid.cell_m).long()
     j = torch.floor((xyz[..., 1] - grid.y_range_m[0]) / grid.cell_m).long()
     inside = (i >= 0) & (i < size_x) & (j >= 0) & (j < size_y) & (xyz[..., 2] >= grid.z_range_m[0]) & (xyz[..., 2] < grid.z_range_m[1])
-    inside &= (map_pixels_ok(sensors.valid_px, sensors.image_hw, feature_hw) & sensors.camera_ok[:, :, None, None])[:, :, None]
+    inside &= map_pixels_ok(sensors.valid_px, sensors.camera_ok, sensors.image_hw, feature_hw)[:, :, None]
     sample = torch.arange(batch, device=device)[:, None, None, None, None]
     source = torch.nonzero(inside.flatten()).squeeze(1)
     cell = ((sample * size_x + i) * size_y + j).flatten()[source]

@@ -40,10 +40,15 @@ def map_edges(valid_px: Tensor, image_hw: tuple[int, int], size: tuple[int, int]
     return torch.cat([first, last], -1)
 
 
-def map_pixels_ok(valid_px: Tensor, image_hw: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """`(B, N, h, w)` bool: pixels of maps of `size` over the images that hold any of the valid part; arguments as `map_edges`."""
+def map_pixels_ok(valid_px: Tensor, camera_ok: Tensor, image_hw: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """`(B, N, h, w)` bool: pixels of maps of `size` (h, w) over the images that hold any of the valid part of a present camera's.
+
+    Args:
+        valid_px: `(B, N, 4)`, as in `SensorBatch`.
+        camera_ok: `(B, N)` bool.
+    """
     edges = map_edges(valid_px, image_hw, size)[..., None, None]
     column, row = (torch.arange(n, device=valid_px.device).to(valid_px.dtype) for n in (size[1], size[0]))
     in_columns = (column >= edges[:, :, 0]) & (column <= edges[:, :, 2])  # (B, N, 1, w)
     in_rows = (row[:, None] >= edges[:, :, 1]) & (row[:, None] <= edges[:, :, 3])
-    return in_columns & in_rows
+    return in_columns & in_rows & camera_ok[:, :, None, None]

@@ -60,7 +60,7 @@ class Meeting:
 
     def pixels_ok(self, size: tuple[int, int]) -> Tensor:
         """`(B, N, h, w)` bool: pixels of maps of that size that are image: the camera is present, and they are not all padding."""
-        return map_pixels_ok(self.valid_px, self.image_hw, size) & self.camera_ok[:, :, None, None]
+        return map_pixels_ok(self.valid_px, self.camera_ok, self.image_hw, size)
 
     def without(self, cameras: Tensor, lidar: Tensor) -> Meeting:
         """As if `(B,)` bool samples had no camera, and no LiDAR."""

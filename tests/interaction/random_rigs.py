@@ -75,7 +75,7 @@ def streams(batch: SensorBatch, channels: int, *, seed: int = 1, bins: int = 5) 
     generator = torch.Generator().manual_seed(seed)
     many, cameras = batch.camera_ok.shape
     perspective = torch.randn(many, cameras, channels, *FEATURE_HW, generator=generator).double()
-    image = map_pixels_ok(batch.valid_px, IMAGE_HW, FEATURE_HW) & batch.camera_ok[:, :, None, None]
+    image = map_pixels_ok(batch.valid_px, batch.camera_ok, IMAGE_HW, FEATURE_HW)
     perspective = torch.where(image[:, :, None], perspective, 0.0)
     bev = torch.randn(many, channels, *GRID.shape, generator=generator).double()
     logits = 2 * torch.randn(many, cameras, bins, *FEATURE_HW, generator=generator).double()

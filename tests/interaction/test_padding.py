@@ -54,7 +54,7 @@ def said(output: Output) -> dict[str, Tensor]:
 
 def with_padding(net: BevDuetNet, batch: SensorBatch, fill: float | None, seen: list[Tensor]) -> Output:
     """The answer where the camera encoder's features are `fill` in padding; what it gave, a leaf, is put into `seen`."""
-    ok = map_pixels_ok(batch.valid_px, batch.image_hw, (4, 8)) & batch.camera_ok[..., None, None]
+    ok = map_pixels_ok(batch.valid_px, batch.camera_ok, batch.image_hw, (4, 8))
 
     def change(module: torch.nn.Module, given: Any, features: Tensor) -> Tensor:
         changed = features if fill is None else torch.where(ok[:, :, None] | ~batch.camera_ok[..., None, None, None], features, fill)
@@ -77,7 +77,7 @@ def test_what_features_hold_in_padding_reaches_nothing(name: str) -> None:
     for key, value in plain.items():
         assert torch.isfinite(value).all() and torch.equal(value, spoilt[key]), key
     sum((value.sum() for value in plain.values()), torch.zeros(())).backward()
-    gradient, ok = leaves[0].grad, map_pixels_ok(batch.valid_px, batch.image_hw, (4, 8)) & batch.camera_ok[..., None, None]
+    gradient, ok = leaves[0].grad, map_pixels_ok(batch.valid_px, batch.camera_ok, batch.image_hw, (4, 8))
     assert gradient is not None and not gradient.movedim(2, -1)[~ok].any()
     assert all(gradient[0, n].any() for n in range(5))  # of what is image, each camera has something to say
 
@@ -108,7 +108,7 @@ def test_no_box_lies_where_only_padding_looks() -> None:
 def test_pixels_of_maps_that_hold_any_image() -> None:
     valid_px = torch.tensor([[[-0.5, -0.5, 63.5, 31.5], [-0.5, -0.5, 63.5, 15.5], [-0.5, -0.5, 63.5, 16.5], [7.5, 8.5, 40.0, 31.5]]])
     assert map_edges(valid_px, (32, 64), (4, 8))[0].tolist() == [[0, 0, 7, 3], [0, 0, 7, 1], [0, 0, 7, 2], [1, 1, 5, 3]]
-    ok = map_pixels_ok(valid_px, (32, 64), (4, 8))[0]
+    ok = map_pixels_ok(valid_px, torch.ones(valid_px.shape[:2], dtype=torch.bool), (32, 64), (4, 8))[0]
     assert ok[0].all() and ok[1].sum() == 16 and ok[2].sum() == 24 and ok[3].sum() == 15 and ok[3, 1:, 1:6].all()
     odd = torch.tensor([[[-0.5, -0.5, 29.5, 14.5]]])  # sizes that do not divide: rounding adds no pixel
     assert map_edges(odd, (30, 44), (4, 6))[0, 0, 3] == 1
@@ -128,7 +128,7 @@ def test_preprocessing_tells_what_is_image() -> None:
 
 def test_augmentation_moves_what_is_image() -> None:
     batch = padded_batch()
-    ones = map_pixels_ok(batch.valid_px, (32, 64), (32, 64))[:, :, None].float().expand_as(batch.images)
+    ones = map_pixels_ok(batch.valid_px, batch.camera_ok, (32, 64), (32, 64))[:, :, None].float().expand_as(batch.images)
     batch = replace(batch, images=ones.contiguous())
     zoom, shift = 1.25, np.array([6.0, -3.0])
     transform = np.array([[-zoom, 0, 63 + shift[0]], [0, zoom, shift[1]], [0, 0, 1]])  # mirrored

@@ -101,7 +101,7 @@ def test_polar_attention(cameras: int, views: int | None, stride: int, columns: 
     perspective, bev, _ = streams(batch, CHANNELS)
     where = polar_rays(rig_of(batch, FEATURE_HW), GRID, config)
     slow, seen_by = loops.polar(module, bev, perspective, batch, GRID)
-    pixels_ok = map_pixels_ok(batch.valid_px, IMAGE_HW, (FEATURE_HW[0], ray_columns(FEATURE_HW[1], config))) & batch.camera_ok[..., None, None]
+    pixels_ok = map_pixels_ok(batch.valid_px, batch.camera_ok, IMAGE_HW, (FEATURE_HW[0], ray_columns(FEATURE_HW[1], config)))
     assert_equal_with_gradients(module(bev, perspective, pixels_ok, where), slow, [bev, perspective], module)
     if cameras == 7:
         assert {0, 1, 2, 3} <= set(seen_by)
@@ -119,7 +119,7 @@ def test_bev_to_image(cameras: int, depths: int, stride: int, seed: int) -> None
     where = pixel_places(rig_of(batch, FEATURE_HW), GRID, config, edges)
     slow, sources = loops.bev_to_image(module, perspective, bev, logits, edges, batch, GRID)
     assert set(sources) == {0, 1, 2}
-    image = (map_pixels_ok(batch.valid_px, IMAGE_HW, FEATURE_HW) & batch.camera_ok[..., None, None])[:, :, None]  # a layer keeps nothing else
+    image = map_pixels_ok(batch.valid_px, batch.camera_ok, IMAGE_HW, FEATURE_HW)[:, :, None]  # a layer keeps nothing else
     slow = torch.where(image, slow, 0.0)
     fast = torch.where(image, module(perspective, bev, logits, where), 0.0)
     assert_equal_with_gradients(fast, slow, [perspective, bev], module, tolerance=2e-6)  # the LiDAR is float32

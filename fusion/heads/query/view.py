@@ -38,7 +38,7 @@ class ViewGeometry:
 
     def pixels_ok(self, size: tuple[int, int]) -> Tensor:
         """`(B, N, h, w)` bool: pixels of maps of that size that are image: the camera is present, and they are not all padding."""
-        return map_pixels_ok(self.valid_px, self.image_hw, size) & self.camera_ok[:, :, None, None]
+        return map_pixels_ok(self.valid_px, self.camera_ok, self.image_hw, size)
 
     def only(self, samples: Tensor) -> ViewGeometry:
         """As if samples whose `(B,)` bool is False had no camera."""
