@@ -23,10 +23,15 @@ UNEVEN = 44
 """The seed of rigs whose cameras take images of other sizes."""
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Modules begin with the same weights whichever tests run before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True, params=[5, operations.BLOCK], ids=["in_blocks", "at_once"])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Queries answered at a time: few, so that a last block is not full, or all. What modules begin with is the same whichever tests run."""
-    torch.manual_seed(0)
+    """Queries answered at a time: few, so that a last block is not full, or all."""
     monkeypatch.setattr(operations, "BLOCK", request.param)
     return int(request.param)
 
