@@ -28,7 +28,7 @@ from fusion.simulate.world.vehicles import drive, ego_route
 from fusion.simulate.world.warp import Warp
 from fusion.simulate.world.weather import make_weather
 
-_CHANCE: dict[Character, float] = {"downtown": 0.3, "residential": 0.2, "commercial": 0.15, "construction": 0.13, "park": 0.12, "industrial": 0.1}
+_CHANCE: dict[Character, float] = {"downtown": 0.27, "residential": 0.18, "commercial": 0.15, "construction": 0.14, "park": 0.1, "industrial": 0.16}
 
 
 def build_scenery(seed: int, weather: WeatherName, duration_s: float = 20.0) -> Scenery:

@@ -19,11 +19,11 @@ _CUT: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 _KINDS: dict[str, dict[str, float]] = {
     "downtown": {"tower": 0.84, "parking": 0.09, "plaza": 0.07},
     "residential": {"house": 0.93, "yard": 0.07},
-    "commercial": {"shop": 0.55, "docks": 0.1, "parking": 0.35},
-    "industrial": {"depot": 0.42, "docks": 0.22, "trailers": 0.18, "parking": 0.18},
-    "construction": {"works": 0.64, "trailers": 0.07, "tower": 0.29},
+    "commercial": {"shop": 0.5, "docks": 0.12, "trailers": 0.06, "parking": 0.32},
+    "industrial": {"depot": 0.3, "docks": 0.22, "trailers": 0.34, "parking": 0.14},
+    "construction": {"works": 0.56, "trailers": 0.19, "tower": 0.25},
     "park": {"yard": 1.0},
-    "lot": {"parking": 0.73, "trailers": 0.09, "shop": 0.18},
+    "lot": {"parking": 0.6, "trailers": 0.24, "shop": 0.16},
 }
 
 

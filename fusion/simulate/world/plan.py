@@ -117,7 +117,7 @@ _USES: dict[Character, dict[str, float]] = {
     "downtown": {"downtown": 0.72, "lot": 0.12, "park": 0.08, "construction": 0.08},
     "residential": {"residential": 0.85, "park": 0.07, "lot": 0.08},
     "commercial": {"commercial": 0.5, "lot": 0.3, "downtown": 0.1, "park": 0.1},
-    "construction": {"construction": 0.35, "downtown": 0.35, "lot": 0.15, "industrial": 0.15},
+    "construction": {"construction": 0.33, "downtown": 0.28, "lot": 0.21, "industrial": 0.18},
     "park": {"park": 0.5, "residential": 0.2, "downtown": 0.2, "lot": 0.1},
     "industrial": {"industrial": 0.6, "lot": 0.2, "commercial": 0.2},
 }
