@@ -34,6 +34,7 @@ from fusion.errors import UserError
 from fusion.evaluate.ablation_table import Row, ablation_report
 from fusion.files import write_text
 
+NUSCENES = ("v1.0-trainval", "v1.0-mini")
 RESULT, LOG, CLOCK = "result.json", "log.txt", "clock.json"
 FREE_TO_DIFFER = {"seed", "dropout", "workers", "cache", "log_every"}
 """Settings of training that are no part of a cell's budget."""
@@ -126,6 +127,7 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     from fusion.evaluate.by_state import answer_states, half_cameras_lost, score_states, sensor_states
     from fusion.evaluate.state_table import states_mapping
     from fusion.network import build_network
+    from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.backends.torch_eager import TorchBackend
     from fusion.runtime.perceiver import Perceiver
     from fusion.train.init import take_weights
@@ -150,8 +152,9 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     print(f"trained: {spent['wall_seconds']:.0f} s, {spent['cpu_seconds']:.0f} s of the processor", flush=True)
     validation = open_source(args.val_dataroot, args.val_version)
     sensors = validation.sensors()
+    external = args.version not in NUSCENES or (grid.init is not None and is_shipped(grid.init))
     backend = TorchBackend(network, config, device="cuda" if torch.cuda.is_available() else "cpu")
-    runs = answer_states(validation, Perceiver(backend), validation.scenes(),
+    runs = answer_states(validation, Perceiver(backend, external=external), validation.scenes(),
                          (*sensor_states(sensors), half_cameras_lost(sensors)), folder / "states")
     scored = states_mapping(score_states(args.val_dataroot, args.val_version, validation.scenes(), runs))
     budget = {"train": {k: v for k, v in to_mapping(recipe.train).items() if k not in FREE_TO_DIFFER}, "train_scenes": len(scenes),

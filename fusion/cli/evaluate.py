@@ -61,9 +61,10 @@ def _results(args: argparse.Namespace, scenes: list[str] | None) -> int:
 def _modality_use(args: argparse.Namespace, scenes: list[str] | None) -> int:
     from fusion.data.open import open_source
     from fusion.evaluate.modality_use import modality_use, use_sentence, use_table, write_use
+    from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.perceiver import Perceiver
 
-    perceiver = Perceiver(open_chosen(args))
+    perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))
     source = open_source(args.dataroot, args.version, scenes)
     use = modality_use(source, perceiver, args.dataroot, args.version, args.out)
     write_use(use, args.out, {"model": args.model, "dataroot": str(args.dataroot), "version": args.version})

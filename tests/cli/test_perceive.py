@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fusion.cli.main import build_parser
-from fusion.cli.perceive import _shipped
+from fusion.cli.perceive import _load_perceiver
 from fusion.cli.perceive_job import PerceiveJob, run_job
 from fusion.encoders.camera import CameraConfig
 from fusion.encoders.resnet import ResNetConfig
@@ -93,14 +93,15 @@ def test_nothing_readable_is_an_error_and_leaves_nothing(perceiver: Perceiver, t
 
 @pytest.mark.parametrize("external", [False, True])
 def test_meta_tells_of_other_data_that_was_learnt_from(perceiver: Perceiver, tmp_path: Path, external: bool) -> None:
-    run_job(MadeUp(), perceiver, PerceiveJob(scenes=("b",), out=tmp_path, draw_every=0, external=external))
+    told = Perceiver(perceiver.backend, external=external)
+    run_job(MadeUp(), told, PerceiveJob(scenes=("b",), out=tmp_path, draw_every=0))
     assert json.loads((tmp_path / "results_nusc.json").read_text())["meta"]["use_external"] is external
 
 
-@pytest.mark.parametrize(("words", "external"), [([], True), (["--untrained"], False), (["--model", "runs/nano/model.safetensors"], False)])
+@pytest.mark.parametrize(("words", "external"), [([], True), (["--untrained"], False), (["--untrained", "--external"], True)])
 def test_shipped_weights_learnt_from_other_data(words: list[str], external: bool) -> None:
     args = build_parser().parse_args(["perceive", "--dataroot", "d", "--out", "o", *words])
-    assert _shipped(args) is external
+    assert _load_perceiver(args).external is external
 
 
 @pytest.mark.parametrize(("choice", "meta"), [({"cameras": False}, (False, True)), ({"drop": ("LIDAR_TOP",)}, (True, False)),
