@@ -88,8 +88,8 @@ def network_differences(wanted: NetworkConfig, have: NetworkConfig) -> list[str]
 
 def model_differences(wanted: ModelConfig, have: ModelConfig) -> list[str]:
     """As `network_differences`, and of what the network is given: preprocessing and LiDAR sweeps."""
-    given = [{"input": to_mapping(config.input), "num_sweeps": config.num_sweeps} for config in (wanted, have)]
-    return setting_differences(*given) + network_differences(wanted.network, have.network)
+    mine, theirs = ({"input": to_mapping(config.input), "num_sweeps": config.num_sweeps} for config in (wanted, have))
+    return setting_differences(mine, theirs) + network_differences(wanted.network, have.network)
 
 
 def mean_state(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
