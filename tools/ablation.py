@@ -151,7 +151,7 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
             network, config = build_network(recipe.model.network).eval(), recipe.model
             take_weights(network, *load_checkpoint(init), init, parts)
         else:
-            model = train(recipe, open_source(args.dataroot, args.version, scenes), folder, resume=resume, init=init,
+            model = train(recipe, open_source(args.dataroot, args.version, scenes, labelled_only=True), folder, resume=resume, init=init,
                           init_parts=parts if init else None, progress=False)
             network, config = load_checkpoint(model)
     print(f"trained: {spent['wall_seconds']:.0f} s, {spent['cpu_seconds']:.0f} s of the processor", flush=True)

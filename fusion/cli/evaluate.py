@@ -38,6 +38,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
+    from fusion.data.open import LABEL_LIMITS, NOT_NUSCENES
+
+    if args.version in NOT_NUSCENES:
+        why = f" ({LABEL_LIMITS[args.version]})" if args.version in LABEL_LIMITS else ""
+        raise UserError(f"--version {args.version}: the nuScenes devkit scores data sets in nuScenes' format only{why}; expected a folder of tables")
     scenes = scene_names(args.scenes)
     try:
         args.out.mkdir(parents=True, exist_ok=True)

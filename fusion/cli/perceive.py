@@ -55,10 +55,12 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
     from fusion.cli.perceive_job import PerceiveJob, run_job
-    from fusion.data.open import open_source
+    from fusion.data.open import LABEL_LIMITS, open_source
 
     perceiver = _load_perceiver(args)
     source = open_source(args.dataroot, args.version, scene_names(args.scenes))
+    if args.version in LABEL_LIMITS and not args.no_pictures:
+        print(f"bevduet: warning: --version {args.version}: {LABEL_LIMITS[args.version]}", file=sys.stderr)
     drop = split_names(args.drop)
     for name in drop:
         if name not in source.sensors():

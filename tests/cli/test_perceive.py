@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fusion.cli.main import build_parser
+from fusion.cli.main import build_parser, main
 from fusion.cli.perceive import _load_perceiver
-from fusion.cli.perceive_job import PerceiveJob, run_job
+from fusion.cli.perceive_job import JobSummary, PerceiveJob, run_job
 from fusion.encoders.camera import CameraConfig
 from fusion.encoders.resnet import ResNetConfig
 from fusion.errors import UserError
@@ -131,3 +131,12 @@ def test_keyframes_are_let_go_of(perceiver: Perceiver, tmp_path: Path) -> None:
 
     run_job(Watched(), perceiver, PerceiveJob(scenes=("a", "b"), out=tmp_path, draw_every=6))
     assert len(most) == 24 and max(most) <= 1
+
+
+@pytest.mark.parametrize(("words", "warned"), [([], True), (["--no-pictures"], False)])
+def test_pictures_of_kitti_come_with_what_its_labels_leave_out(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                              capsys: pytest.CaptureFixture[str], words: list[str], warned: bool) -> None:
+    monkeypatch.setattr("fusion.cli.perceive_job.run_job", lambda *_, **__: JobSummary())
+    assert main(["perceive", "--dataroot", str(shared_data / "kitti_object_3frames"), "--version", "kitti", "--model", "micro", "--untrained",
+                 "--out", str(tmp_path), *words]) == 0
+    assert ("--version kitti: only what image_2 sees is labelled" in capsys.readouterr().err) == warned
