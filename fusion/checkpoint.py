@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fusion.config import from_mapping, load_yaml, to_mapping
+from fusion.config import from_mapping, load_yaml, setting_differences, to_mapping
 from fusion.errors import UserError
 from fusion.files import replacing, write_text
 from fusion.model import ModelConfig, config_names
 from fusion.network import BevDuetNet, build_network
+from fusion.network_config import NetworkConfig
 
 WEIGHTS_DIR = Path(__file__).resolve().parent / "weights"
 
@@ -76,6 +78,18 @@ def layout_differences(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]
         elif expected != got:
             lines.append(f"{key}: expected {expected}, got {got}")
     return lines
+
+
+def network_differences(wanted: NetworkConfig, have: NetworkConfig) -> list[str]:
+    """A line for every setting that differs, apart from losses, targets and decoding, which no weight depends on."""
+    alike = replace(have, loss=wanted.loss, query_loss=wanted.query_loss, targets=wanted.targets, decode=wanted.decode)
+    return setting_differences(to_mapping(wanted), to_mapping(alike), "network")
+
+
+def model_differences(wanted: ModelConfig, have: ModelConfig) -> list[str]:
+    """As `network_differences`, and of what the network is given: preprocessing and LiDAR sweeps."""
+    mine, theirs = ({"input": to_mapping(config.input), "num_sweeps": config.num_sweeps} for config in (wanted, have))
+    return setting_differences(mine, theirs) + network_differences(wanted.network, have.network)
 
 
 def mean_state(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:

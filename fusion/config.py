@@ -124,6 +124,14 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
 
 
+def setting_differences(wanted: Any, have: Any, name: str = "") -> list[str]:
+    """A line for every setting that differs between two configs as plain mappings; names begin with `name`."""
+    if isinstance(wanted, dict) and isinstance(have, dict):
+        return [line for key in sorted({*wanted, *have})
+                for line in setting_differences(wanted.get(key), have.get(key), f"{name}.{key}" if name else key)]
+    return [] if wanted == have else [f"{name}: expected {wanted}, got {have}"]
+
+
 def _config(cls: type[T], value: Any, where: str, default: Any) -> T:
     """A nested config: differences from `default` where that is of this class."""
     return value if isinstance(value, cls) else from_mapping(cls, value, where, default if type(default) is cls else None)

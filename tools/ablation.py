@@ -5,7 +5,8 @@
     python tools/ablation.py --grid configs/ablation/interaction.yaml --out out/ablation --report out/ablation/report.md
 
 All variants with the first seed come first, then the second, and so on. Each cell is a process of its own with a log, `OUT/VARIANT/SEED/log.txt`.
-A finished one has left `result.json` there and is skipped; a broken off one goes on from its last epoch when the same command is given again.
+A finished one has left `result.json` there and is skipped, one that another process is making is left to it; a broken off one goes on from its last
+epoch when the same command is given again.
 The variants of a grid see the same samples; a seed changes fresh weights, order, augmentation and dropout of sensors.
 """
 
@@ -33,10 +34,15 @@ from fusion.config import load_yaml
 from fusion.errors import UserError
 from fusion.evaluate.ablation_table import Row, ablation_report
 from fusion.files import write_text
+from fusion.process import settle
 
+NUSCENES = ("v1.0-trainval", "v1.0-mini")
 RESULT, LOG, CLOCK = "result.json", "log.txt", "clock.json"
 FREE_TO_DIFFER = {"seed", "dropout", "workers", "cache", "log_every"}
 """Settings of training that are no part of a cell's budget."""
+MADE, FOUND, BUSY = 0, 70, 75
+OUTCOMES = {MADE: "done", FOUND: "finished by another process in the meantime", BUSY: "left to another process, which is making it"}
+"""What became of a cell that did not fail, by the exit code of its process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +132,7 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     from fusion.evaluate.by_state import answer_states, half_cameras_lost, score_states, sensor_states
     from fusion.evaluate.state_table import states_mapping
     from fusion.network import build_network
+    from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.backends.torch_eager import TorchBackend
     from fusion.runtime.perceiver import Perceiver
     from fusion.train.init import take_weights
@@ -144,14 +151,15 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
             network, config = build_network(recipe.model.network).eval(), recipe.model
             take_weights(network, *load_checkpoint(init), init, parts)
         else:
-            model = train(recipe, open_source(args.dataroot, args.version, scenes), folder, resume=resume, init=init,
+            model = train(recipe, open_source(args.dataroot, args.version, scenes, labelled_only=True), folder, resume=resume, init=init,
                           init_parts=parts if init else None, progress=False)
             network, config = load_checkpoint(model)
     print(f"trained: {spent['wall_seconds']:.0f} s, {spent['cpu_seconds']:.0f} s of the processor", flush=True)
     validation = open_source(args.val_dataroot, args.val_version)
     sensors = validation.sensors()
+    external = args.version not in NUSCENES or (grid.init is not None and is_shipped(grid.init))
     backend = TorchBackend(network, config, device="cuda" if torch.cuda.is_available() else "cpu")
-    runs = answer_states(validation, Perceiver(backend), validation.scenes(),
+    runs = answer_states(validation, Perceiver(backend, external=external), validation.scenes(),
                          (*sensor_states(sensors), half_cameras_lost(sensors)), folder / "states")
     scored = states_mapping(score_states(args.val_dataroot, args.val_version, validation.scenes(), runs))
     budget = {"train": {k: v for k, v in to_mapping(recipe.train).items() if k not in FREE_TO_DIFFER}, "train_scenes": len(scenes),
@@ -162,15 +170,15 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     print({state: round(scored["states"][state]["mAP"], 4) for state in scored["states"]}, flush=True)
 
 
-def start_cell(arguments: list[str], variant: str, seed: int, folder: Path, threads: int) -> str:
-    """Run a cell in a process of its own; returns a line about it."""
+def start_cell(arguments: list[str], variant: str, seed: int, folder: Path, threads: int) -> tuple[str, bool]:
+    """Run a cell in a process of its own; returns what became of it, for people, and whether it failed."""
     folder.mkdir(parents=True, exist_ok=True)
     # One thread wastes least: on a busy machine, bf16 convolutions of several threads spin while they wait for each other.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "OMP_NUM_THREADS": str(threads)}
     with (folder / LOG).open("a") as log:
         code = subprocess.run([sys.executable, "-W", "ignore", __file__, *arguments, "--cell", f"{variant}:{seed}"],
                               stdout=log, stderr=subprocess.STDOUT, env=environment, check=False).returncode
-    return f"{variant} seed {seed}: " + ("done" if code == 0 else f"failed ({code}); {folder / LOG} says why")
+    return OUTCOMES.get(code, f"failed ({code}); {folder / LOG} says why"), code not in OUTCOMES
 
 
 def results_of(out: Path) -> list[dict[str, Any]]:
@@ -214,10 +222,14 @@ def _run(args: argparse.Namespace) -> int:
     if args.cell:
         variant, seed = args.cell.split(":")
         folder = args.out / variant / seed
+        settle()
         with locked(folder) as mine:
-            if mine and not (folder / RESULT).is_file():
-                run_cell(grid, variant, args, int(seed), folder)
-        return 0
+            if not mine:
+                return BUSY
+            if (folder / RESULT).is_file():
+                return FOUND
+            run_cell(grid, variant, args, int(seed), folder)
+        return MADE
     variants = split_names(args.variants) if args.variants else [row.name for row in grid.rows]
     for name in variants:
         if name not in grid.sets:
@@ -226,12 +238,13 @@ def _run(args: argparse.Namespace) -> int:
     cells = [(variant, seed) for seed in seeds for variant in variants if seed == seeds[0] or not grid.untrained(variant)]
     waiting = [(variant, seed) for variant, seed in cells if not (args.out / variant / str(seed) / RESULT).is_file()]
     print(f"{len(cells)} cells, {len(cells) - len(waiting)} of them finished before", flush=True)
-    failed = False
+    any_failed = False
     with ThreadPoolExecutor(args.jobs) as pool:
-        for line in pool.map(lambda cell: start_cell(sys.argv[1:], *cell, args.out / cell[0] / str(cell[1]), args.threads), waiting):
-            print(line, flush=True)
-            failed |= "failed" in line
-    return 1 if failed else 0
+        started = pool.map(lambda cell: start_cell(sys.argv[1:], *cell, args.out / cell[0] / str(cell[1]), args.threads), waiting)
+        for (variant, seed), (outcome, failed) in zip(waiting, started, strict=True):
+            print(f"{variant} seed {seed}: {outcome}", flush=True)
+            any_failed |= failed
+    return 1 if any_failed else 0
 
 
 if __name__ == "__main__":

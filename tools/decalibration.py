@@ -31,11 +31,12 @@ def main() -> int:
     settle()
     from fusion.data.open import open_source
     from fusion.evaluate.decalibration import decalibrate, decalibration_table, write_decalibration
+    from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.perceiver import Perceiver
 
     try:
         yaws = _angles(args.yaw_deg)
-        perceiver = Perceiver(open_chosen(args))
+        perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))
         if perceiver.config.network.camera is None:
             raise UserError(f"--model {args.model}: reads no camera; expected one that does")
         wanted = scene_names(args.scenes)

@@ -70,7 +70,7 @@ def compared(
     from fusion.data.open import open_source
     from fusion.evaluate.by_state import StateAnswers, answer_states, score_states, sensor_states
     from fusion.evaluate.engine_scores import Comparison, EngineScore
-    from fusion.runtime.backends.open import open_spec
+    from fusion.runtime.backends.open import is_shipped, open_spec, split_spec
     from fusion.runtime.perceiver import Perceiver
 
     source = open_source(dataroot, version, scenes)
@@ -78,7 +78,7 @@ def compared(
     runs: list[StateAnswers] = []
     said: list[str] = []
     for number, model in enumerate(args.models):
-        perceiver = Perceiver(open_spec(model, threads=args.threads))
+        perceiver = Perceiver(open_spec(model, threads=args.threads), external=is_shipped(split_spec(model)[0]))
         said.append(perceiver.backend.describe())
         print(f"{model}: {said[-1]}", file=sys.stderr, flush=True)
         runs += answer_states(source, perceiver, source.scenes(), states, args.out / title.replace(" ", "_") / str(number))

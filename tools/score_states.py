@@ -35,10 +35,11 @@ def main() -> int:
     from fusion.evaluate.nuscenes_eval import open_tables
     from fusion.evaluate.state_table import states_table, write_states
     from fusion.evaluate.view_table import view_mapping, view_table, write_view
+    from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.perceiver import Perceiver
 
     try:
-        perceiver = Perceiver(open_chosen(args))
+        perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))
         wanted = scene_names(args.scenes)
         source = open_source(args.dataroot, args.version, wanted)
         states = sensor_states(source.sensors())

@@ -4,6 +4,7 @@
     python tools/ship_weights.py --run runs/tuned --mean-with runs/nano --name nano
 
 `--mean-with` takes the mean of both runs' weights: where one went on from the other, it is often better than either (arXiv 2203.05482).
+Both must read the same inputs by the same network; losses, decoding (the first run's is shipped) and how they were trained may differ.
 Prints size and checksum for the model card (`fusion/weights/NAME.md`), which is written by hand from `tools/score_states.py`.
 """
 
@@ -14,7 +15,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from fusion.checkpoint import WEIGHTS_DIR, load_checkpoint, mean_state, save_checkpoint
+from fusion.checkpoint import WEIGHTS_DIR, listed, load_checkpoint, mean_state, model_differences, save_checkpoint
 from fusion.config import load_yaml
 from fusion.errors import UserError
 
@@ -30,7 +31,11 @@ def main() -> int:
     try:
         network, config = load_checkpoint(source)
         if args.mean_with is not None:
-            other, _ = load_checkpoint(args.mean_with / "model.safetensors")
+            other, other_config = load_checkpoint(args.mean_with / "model.safetensors")
+            differences = model_differences(config, other_config)
+            if differences:
+                raise UserError(f"--mean-with {args.mean_with}: expected the model of {args.run}, {len(differences)} settings differ:"
+                                f"{listed(differences)}")
             network.load_state_dict(mean_state(network.state_dict(), other.state_dict()))
         extra = {key: value for key, value in load_yaml(source.with_suffix(".yaml")).items() if key != "model"}
         target = WEIGHTS_DIR / f"{args.name}.safetensors"

@@ -38,6 +38,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
+    from fusion.data.open import LABEL_LIMITS, NOT_NUSCENES
+
+    if args.version in NOT_NUSCENES:
+        why = f" ({LABEL_LIMITS[args.version]})" if args.version in LABEL_LIMITS else ""
+        raise UserError(f"--version {args.version}: the nuScenes devkit scores data sets in nuScenes' format only{why}; expected a folder of tables")
     scenes = scene_names(args.scenes)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -61,9 +66,10 @@ def _results(args: argparse.Namespace, scenes: list[str] | None) -> int:
 def _modality_use(args: argparse.Namespace, scenes: list[str] | None) -> int:
     from fusion.data.open import open_source
     from fusion.evaluate.modality_use import modality_use, use_sentence, use_table, write_use
+    from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.perceiver import Perceiver
 
-    perceiver = Perceiver(open_chosen(args))
+    perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))
     source = open_source(args.dataroot, args.version, scenes)
     use = modality_use(source, perceiver, args.dataroot, args.version, args.out)
     write_use(use, args.out, {"model": args.model, "dataroot": str(args.dataroot), "version": args.version})

@@ -55,10 +55,12 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; raises UserError on bad input."""
     from fusion.cli.perceive_job import PerceiveJob, run_job
-    from fusion.data.open import open_source
+    from fusion.data.open import LABEL_LIMITS, open_source
 
     perceiver = _load_perceiver(args)
     source = open_source(args.dataroot, args.version, scene_names(args.scenes))
+    if args.version in LABEL_LIMITS and not args.no_pictures:
+        print(f"bevduet: warning: --version {args.version}: {LABEL_LIMITS[args.version]}", file=sys.stderr)
     drop = split_names(args.drop)
     for name in drop:
         if name not in source.sensors():
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     job = PerceiveJob(
         scenes=tuple(source.scenes()), out=args.out, cameras="camera" in args.sensors, lidar="lidar" in args.sensors, drop=tuple(drop),
         num_sweeps=perceiver.config.num_sweeps if args.num_sweeps is None else args.num_sweeps,
-        draw_every=0 if args.no_pictures else args.every, draw_min_score=args.score_threshold, external=args.external or _shipped(args),
+        draw_every=0 if args.no_pictures else args.every, draw_min_score=args.score_threshold,
     )
     summary = run_job(source, perceiver, job, model_name=args.model)
     print(f"{summary.samples} keyframes, {summary.boxes} boxes, {summary.warnings} warnings -> {args.out / 'results_nusc.json'}")
@@ -74,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load_perceiver(args: argparse.Namespace) -> Perceiver:
+    from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.perceiver import Perceiver
 
     backend = _untrained(args) if args.untrained else open_chosen(args)
@@ -82,20 +85,7 @@ def _load_perceiver(args: argparse.Namespace) -> Perceiver:
     if not (reads_camera and "camera" in args.sensors) and not (reads_lidar and "lidar" in args.sensors):
         raise UserError(f"--sensors {args.sensors}: model {args.model!r} reads {'cameras' if reads_camera else 'LiDAR'} only;"
                         f" pass --sensors {'camera' if reads_camera else 'lidar'} or another model")
-    return Perceiver(backend)
-
-
-def _shipped(args: argparse.Namespace) -> bool:
-    """Whether the model is one of the shipped ones, or was exported from one."""
-    from fusion.checkpoint import WEIGHTS_DIR, resolve_model, shipped_models
-    from fusion.export.manifest import read_manifest, sha256
-    from fusion.runtime.backends.open import is_exported
-
-    if args.untrained:
-        return False
-    if is_exported(args.model):
-        return read_manifest(Path(args.model))[0].checkpoint_sha256 in {sha256(resolve_model(name)) for name in shipped_models()}
-    return resolve_model(args.model).resolve().parent == WEIGHTS_DIR
+    return Perceiver(backend, external=args.external or (not args.untrained and is_shipped(args.model)))
 
 
 def _untrained(args: argparse.Namespace) -> Backend:

@@ -31,7 +31,6 @@ class PerceiveJob:
         num_sweeps: LiDAR sweeps to accumulate.
         draw_every: draw every so many keyframes; 0 draws none.
         draw_min_score: boxes below are not drawn.
-        external: the model learnt from other data than nuScenes', which the submission tells.
     """
 
     scenes: tuple[str, ...]
@@ -42,7 +41,6 @@ class PerceiveJob:
     num_sweeps: int = 0
     draw_every: int = 1
     draw_min_score: float = 0.3
-    external: bool = False
 
 
 @dataclass(kw_only=True)
@@ -80,7 +78,7 @@ def run_job(source: SceneSource, perceiver: Perceiver, job: PerceiveJob, *, mode
     except OSError as error:
         raise UserError(f"--out {job.out}: cannot be made ({error.strerror}); give a folder that can be written") from None
     warm = False
-    with (SubmissionWriter(job.out / "results_nusc.json", use_external=job.external) as writer,
+    with (SubmissionWriter(job.out / "results_nusc.json", use_external=perceiver.external) as writer,
           tqdm(total=total, unit="keyframe", disable=None) as progress):
         for scene in job.scenes:
             pictures: list[Path] = []

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     recipe = load_recipe(args.config, args.sets)
     scenes = scene_names(args.scenes)
-    source = open_source(args.dataroot, args.version, scenes)
+    source = open_source(args.dataroot, args.version, scenes, labelled_only=True)
     path = train(recipe, source, args.out, resume=args.resume, devices=args.devices,
                  init=None if args.init is None else resolve_model(args.init),
                  init_parts=None if args.init_parts is None else split_names(args.init_parts))

@@ -19,8 +19,10 @@ from fusion.types import CameraReading, GroundTruth, LidarReading, SensorSet
 
 BOX_3D = "1"
 """DGP's key of 3D box annotations."""
-DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "xi")
-"""Terms of a camera's intrinsics that bend straight lines."""
+DISTORTION = ("fisheye", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4", "taux", "tauy", "alpha", "w", "xi",
+              "equirectangular")
+"""Terms of a camera's intrinsics that bend straight lines, by their names in DGP's `geometry.proto`; of its other ones, `fov` is a pinhole's,
+too, and `beta` counts for nothing without `alpha`."""
 Record = dict[str, Any]
 
 

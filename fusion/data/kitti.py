@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 
 from fusion.data.classes import KITTI_NAME, label_of
-from fusion.data.readers import read_image, read_points_bin
+from fusion.data.readers import read_bytes, read_image, read_points_bin
 from fusion.data.source import WarningLog, check_sweeps, unknown
 from fusion.errors import BadSensorData, UserError
+from fusion.geometry.projection import project
 from fusion.geometry.transforms import invert, transform_points
 from fusion.types import CameraReading, GroundTruth, LidarReading, SensorSet
 
@@ -24,17 +26,20 @@ class KittiSource:
 
     Ego frame: the LiDAR's axes (x forward, y left, z up) with the origin on the ground below it, so `ego_T_lidar` lifts by
     1.73 m. Frames are single shots: stamps are 0 and poses unknown. Tokens are the frame numbers, such as "000001".
+    The LiDAR sees all around, but only objects that `image_2` sees are labelled: elsewhere, nothing tells a detection from a false one.
 
     Args:
         root: folder that holds the split.
         split: "training" or "testing".
+        labelled_only: read only the points that `image_2` sees, so that no unlabelled object is taught as background.
 
     Raises:
         UserError: the split's folder or its calibration is absent.
     """
 
-    def __init__(self, root: str | Path, split: str = "training") -> None:
+    def __init__(self, root: str | Path, split: str = "training", *, labelled_only: bool = False) -> None:
         self.folder = Path(root) / split
+        self._labelled_only = labelled_only
         self._split = split
         self._tokens = sorted(path.stem for path in (self.folder / "calib").glob("*.txt"))
         if not self._tokens:
@@ -60,7 +65,7 @@ class KittiSource:
         calibration = self._calibration(token)
         log = WarningLog()
         image = self._camera(token, calibration, log) if cameras else None
-        return SensorSet(cameras={CAMERA: image}, lidar=self._cloud(token, log) if lidar else None, stamp_ns=0, token=token,
+        return SensorSet(cameras={CAMERA: image}, lidar=self._cloud(token, calibration, log) if lidar else None, stamp_ns=0, token=token,
                          lidar_name=LIDAR, warnings=tuple(log.lines))
 
     def ground_truth(self, token: str) -> GroundTruth | None:
@@ -110,9 +115,11 @@ class KittiSource:
         cam_T_ego = cam_T_rect @ _rect_T_ego(calibration)
         return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=invert(cam_T_ego), stamp_ns=0)
 
-    def _cloud(self, token: str, log: WarningLog) -> LidarReading | None:
+    def _cloud(self, token: str, calibration: dict[str, np.ndarray], log: WarningLog) -> LidarReading | None:
         try:
             stored = read_points_bin(self.folder / LIDAR / f"{token}.bin", 4)
+            if self._labelled_only:
+                stored = stored[_seen(stored[:, :3], calibration, _png_size_hw(self.folder / CAMERA / f"{token}.png"))]
         except BadSensorData as error:
             log.add(LIDAR, error)
             return None
@@ -132,6 +139,23 @@ class KittiSource:
                 count = shape[0] * shape[1]
                 raise UserError(f"{path}: {name}: expected {count} numbers, got {lines or 'no such line'}") from None
         return found
+
+
+def _png_size_hw(path: Path) -> tuple[int, int]:
+    """Height and width of a PNG, from its first chunk; decoding it takes longer than reading the cloud."""
+    content = read_bytes(path)
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
+        raise BadSensorData(f"{path}: not a PNG image; restore it from the data set's archive")
+    width, height = struct.unpack(">II", content[16:24])
+    return height, width
+
+
+def _seen(points: np.ndarray, calibration: dict[str, np.ndarray], size_hw: tuple[int, int]) -> np.ndarray:
+    """`(P,)` bool: which `(P, 3)` points of the LiDAR's frame project into image_2."""
+    intrinsics, cam_T_rect = _split_projection(calibration["P2"])
+    uv, _ = project(transform_points(cam_T_rect @ _rect_T_ego(calibration) @ _ego_T_lidar(), points), intrinsics)
+    seen: np.ndarray = ((uv >= -0.5) & (uv < np.array(size_hw[::-1]) - 0.5)).all(axis=1)
+    return seen
 
 
 def _ego_T_lidar() -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fusion.data.open import open_source
+from fusion.data.open import NOT_NUSCENES, open_source
 from fusion.data.source import SceneSource
 from fusion.errors import UserError
 
@@ -71,7 +71,7 @@ def recorded_drive(dataroot: Path, version: str, scene: str | None = None) -> Dr
     Raises:
         UserError: no such data set or scene, or one without annotations (the demo scores what it sees).
     """
-    if version in ("kitti", "dgp"):
+    if version in NOT_NUSCENES:
         raise UserError(f"--version {version}: the demo needs a data set in nuScenes' format, for its official score")
     source = open_source(dataroot, version, None if scene is None else [scene])
     names = source.scenes()

@@ -140,7 +140,7 @@ def answer_states(source: SceneSource, perceiver: Perceiver, scenes: Sequence[st
     runs = [StateAnswers(state=state, results=out / state.name / RESULTS_NAME) for state in states]
     failed, warm = 0, False
     with ExitStack() as stack:
-        writers = [stack.enter_context(SubmissionWriter(run.results)) for run in runs]
+        writers = [stack.enter_context(SubmissionWriter(run.results, use_external=perceiver.external)) for run in runs]
         for scene, token in tqdm(tokens, unit="keyframe", desc="perceiving", disable=None):
             try:
                 readings = source.load(token, num_sweeps=perceiver.config.num_sweeps)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from pyquaternion import Quaternion
 
 from fusion.errors import UserError
+from fusion.files import replacing_text
 from fusion.types import ATTRIBUTES, DETECTION_CLASSES, Detections
 from fusion.types.checks import check_rigid
 
@@ -80,28 +80,25 @@ def _turned(quaternion: np.ndarray, yaws: np.ndarray) -> np.ndarray:
 class SubmissionWriter:
     """Writes a submission sample by sample, so that memory does not grow with the scene.
 
-    The file appears under its name only when complete. As a context manager it finishes at the end of the block, and leaves
-    nothing behind when the block raises. The flags of `meta` may still change until `finish`.
+    A context manager: the file appears under its name at the end of the block, complete, and a block that raises leaves nothing behind.
+    The flags of `meta` may change until then.
 
     Args:
         path: the JSON file.
         use_camera: whether camera data was used.
         use_lidar: whether LiDAR data was used.
         use_external: whether other data than nuScenes' own was learnt from; its rules let ImageNet pass.
+        meta: flags that override, as those of the submission that this one is made from.
     """
 
-    def __init__(self, path: Path, use_camera: bool = False, use_lidar: bool = False, use_external: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: Path, use_camera: bool = False, use_lidar: bool = False, use_external: bool = False,
+                 meta: Mapping[str, bool] | None = None) -> None:
         self.use_camera = use_camera
         self.use_lidar = use_lidar
         self.use_external = use_external
+        self._meta = dict(meta or {})
         self._tokens: set[str] = set()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-        self._temporary = Path(name)
-        self._file = os.fdopen(handle, "w", encoding="utf-8")
-        self._file.write('{"results": {')
-        self._open = True
+        self._path = path
 
     def add(self, token: str, boxes: Sequence[Mapping[str, Any]]) -> None:
         """Write one sample's boxes (an empty list is a valid answer); a token given twice raises ValueError."""
@@ -111,32 +108,21 @@ class SubmissionWriter:
                          + json.dumps(list(boxes), allow_nan=False))
         self._tokens.add(token)
 
-    def finish(self, meta: Mapping[str, bool] | None = None) -> None:
-        """Write the meta data and move the file to its name; `meta` overrides single flags."""
-        flags = dict.fromkeys(META_KEYS, False) | {
-            "use_camera": self.use_camera, "use_lidar": self.use_lidar, "use_external": self.use_external}
-        self._file.write('\n}, "meta": ' + json.dumps(flags | dict(meta or {})) + "}\n")
-        self._file.close()
-        umask = os.umask(0)
-        os.umask(umask)
-        self._temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; a result is an ordinary file
-        os.replace(self._temporary, self.path)
-        self._open = False
-
-    def discard(self) -> None:
-        """Close and remove the unfinished file; does nothing after `finish`."""
-        if self._open:
-            self._file.close()
-            self._temporary.unlink(missing_ok=True)
-            self._open = False
-
     def __enter__(self) -> SubmissionWriter:
+        with ExitStack() as stack:
+            self._file = stack.enter_context(replacing_text(self._path))
+            self._file.write('{"results": {')
+            self._whole = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None and self._open:
-            self.finish()
-        self.discard()
+        if kind is not None:
+            self._whole.__exit__(kind, error, trace)
+            return
+        with self._whole:
+            flags = dict.fromkeys(META_KEYS, False) | {
+                "use_camera": self.use_camera, "use_lidar": self.use_lidar, "use_external": self.use_external}
+            self._file.write('\n}, "meta": ' + json.dumps(flags | self._meta) + "}\n")
 
 
 def read_submission(path: Path) -> dict[str, Any]:

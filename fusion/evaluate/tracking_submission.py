@@ -62,7 +62,7 @@ def track_submission(source: SceneSource, detections_path: Path, out: Path, *, s
         raise UserError(f"--out {out}: cannot be made ({error.strerror}); give a folder that can be written") from None
     tracker = Tracker(config)
     samples, boxes, ids = 0, 0, set()
-    with SubmissionWriter(out / TRACKING_RESULT) as writer:
+    with SubmissionWriter(out / TRACKING_RESULT, meta=submission["meta"]) as writer:
         for scene in names:
             tracker.reset()
             for token in source.tokens(scene):
@@ -78,7 +78,6 @@ def track_submission(source: SceneSource, detections_path: Path, out: Path, *, s
                 writer.add(token, entries)
                 samples, boxes = samples + 1, boxes + len(entries)
                 ids |= {entry["tracking_id"] for entry in entries}
-        writer.finish(submission["meta"])
     return TrackingSummary(path=out / TRACKING_RESULT, scenes=tuple(names), samples=samples, boxes=boxes, tracks=len(ids))
 
 

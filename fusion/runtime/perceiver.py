@@ -20,10 +20,12 @@ class Perceiver:
         backend: what runs the network; see `fusion.runtime.backends.open.open_backend`.
         config: in place of the backend's own; only preprocessing and decoding may differ.
         timer: collects the time of every stage.
+        external: the model learnt from other data than nuScenes', which its submissions tell.
     """
 
-    def __init__(self, backend: Backend, *, config: ModelConfig | None = None, timer: StageTimer | None = None) -> None:
+    def __init__(self, backend: Backend, *, config: ModelConfig | None = None, timer: StageTimer | None = None, external: bool = False) -> None:
         self.backend, self.config, self.timer = backend, config or backend.config, timer or StageTimer()
+        self.external = external
 
     def sensors_used(self, sensor_set: SensorSet) -> tuple[str, ...]:
         """Names of the sensors that are present and that this network reads."""

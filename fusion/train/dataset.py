@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from fusion.data.source import SceneSource
 from fusion.errors import UserError
@@ -21,6 +23,9 @@ from fusion.train.config import SensorDropoutConfig, TrainConfig
 from fusion.train.paste import ObjectBank, paste
 from fusion.train.sample_key import SampleKey
 from fusion.types import GroundTruth, SensorBatch
+
+OBJECTS_PER_CLASS = 2000
+"""Objects of a class that are kept in memory to be pasted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +66,8 @@ class TrainDataset(Dataset[TrainSample]):
     Items are asked for by `SampleKey` (epoch, place, index): the same key gives the same sample in whatever process.
     """
 
-    def __init__(self, source: SceneSource, model: ModelConfig, train: TrainConfig) -> None:
-        """Reads all ground truth once and, if pasting is on, all clouds.
+    def __init__(self, source: SceneSource, model: ModelConfig, train: TrainConfig, *, progress: bool = False) -> None:
+        """Reads all ground truth once and, if pasting is on, all clouds; with `progress`, says so.
 
         Raises:
             UserError: the source holds no annotated sample, or the model a class that the source does not know.
@@ -82,10 +87,9 @@ class TrainDataset(Dataset[TrainSample]):
             if name not in known:
                 raise UserError(f"model.network.classes: {name!r}: not a class of this data set; expected some of {list(known)}")
         self._converted: dict[int, SensorBatch] = {}
-        self._bank = ObjectBank()
+        self._bank = ObjectBank(at_most=dict.fromkeys(train.augment.paste, OBJECTS_PER_CLASS), seed=train.seed)
         if reads_lidar and train.augment.paste and train.augment.paste_probability > 0:
-            for token, truth in self._samples:
-                self._fill_bank(token, truth)
+            self._fill_bank(progress)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -132,8 +136,11 @@ class TrainDataset(Dataset[TrainSample]):
     def _teachable(self, truth: GroundTruth) -> GroundTruth:
         return truth.select((truth.num_points >= self._train.min_points) | (truth.num_points < 0)).in_classes(self._classes)
 
-    def _fill_bank(self, token: str, truth: GroundTruth) -> None:
-        readings = self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=False)
-        sensors = to_batch([readings], self._model.input)
-        points = sensors.points[0][sensors.points_ok[0]].numpy()
-        self._bank.add(points, truth, dict.fromkeys(self._train.augment.paste, 2000))
+    def _fill_bank(self, progress: bool) -> None:
+        for token, truth in tqdm(self._samples, unit="keyframe", desc="cutting out objects to paste", disable=None if progress else True):
+            readings = self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=False)
+            sensors = to_batch([readings], self._model.input)
+            self._bank.add(sensors.points[0][sensors.points_ok[0]].numpy(), truth)
+        if progress:
+            told = ", ".join(f"{name} {kept}" + (f" of {met}" if met > kept else "") for name, (kept, met) in self._bank.counts().items())
+            print(f"objects to paste: {told or 'none'}", file=sys.stderr, flush=True)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
-from fusion.checkpoint import layout_differences, listed
-from fusion.config import to_mapping
+from fusion.checkpoint import layout_differences, listed, network_differences
 from fusion.errors import UserError
 from fusion.model import ModelConfig
 from fusion.network import BevDuetNet
@@ -33,9 +30,9 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
     """
     wanted = network.config
     if parts is None:
-        have = replace(config.network, loss=wanted.loss, query_loss=wanted.query_loss, targets=wanted.targets, decode=wanted.decode)
-        if have != wanted:  # beyond what holds no weights
-            differences = layout_differences(network.state_dict(), source.state_dict()) or setting_differences(to_mapping(wanted), to_mapping(have))
+        settings = network_differences(wanted, config.network)
+        if settings:
+            differences = layout_differences(network.state_dict(), source.state_dict()) or settings
             raise UserError(f"--init {path}: weights of another network than the config's; train with the config saved beside them,"
                             f" {path.with_suffix('.yaml')}, take only the parts that are alike (--init-parts), or leave --init away"
                             f"{listed(differences)}")
@@ -55,14 +52,6 @@ def take_weights(network: BevDuetNet, source: BevDuetNet, config: ModelConfig, p
         mine.load_state_dict(theirs.state_dict())
         taken.update(f"{own}.{name}" for name, _ in mine.named_parameters())
     return frozenset(taken)
-
-
-def setting_differences(wanted: Any, have: Any, name: str = "network") -> list[str]:
-    """A line for every setting that differs between two configs as plain mappings; names begin with `name`."""
-    if isinstance(wanted, dict) and isinstance(have, dict):
-        return [line for key in sorted({*wanted, *have})
-                for line in setting_differences(wanted.get(key), have.get(key), f"{name}.{key}" if name else key)]
-    return [] if wanted == have else [f"{name}: expected {wanted}, got {have}"]
 
 
 def _part(network: nn.Module, name: str) -> nn.Module | None:

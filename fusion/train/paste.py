@@ -27,31 +27,48 @@ class PastedObject:
 
 
 class ObjectBank:
-    """The objects of a data set by class, cut out once. Objects keep their place: range and point density stay true."""
+    """The objects of a data set by class, cut out once. Objects keep their place: range and point density stay true.
 
-    def __init__(self, min_points: int = 5) -> None:
-        """Args: `min_points`: objects with fewer points are not worth pasting."""
-        self._min_points = min_points
+    Of a class with more objects than the bank takes, every object is as likely to be kept as any other, wherever in the data set it
+    stands (reservoir sampling, Vitter 1985, algorithm R).
+
+    Args:
+        min_points: objects with fewer points are not worth pasting.
+        at_most: class name -> capacity; classes not named are not kept. None keeps everything.
+        seed: of what is kept of a class with more.
+    """
+
+    def __init__(self, min_points: int = 5, at_most: Mapping[str, int] | None = None, seed: int = 0) -> None:
+        self._min_points, self._at_most = min_points, at_most
+        self._rng = np.random.default_rng([seed, 0, 0, 0, 2])  # not a generator of the sampler or of a `SampleKey`
         self._objects: dict[str, list[PastedObject]] = {}
+        self._met: dict[str, int] = {}
 
     def __len__(self) -> int:
         return sum(len(objects) for objects in self._objects.values())
 
-    def add(self, points: np.ndarray, truth: GroundTruth, at_most: Mapping[str, int] | None = None) -> None:
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Class name -> objects kept, and objects met."""
+        return {name: (len(objects), self._met[name]) for name, objects in sorted(self._objects.items())}
+
+    def add(self, points: np.ndarray, truth: GroundTruth) -> None:
         """Cut the objects out of one cloud.
 
         Args:
             points: `(P, 5)` in the ego frame of `truth`.
             truth: its boxes.
-            at_most: class name -> capacity of the bank; classes not named are not kept. None keeps everything.
         """
         inside = points_in_boxes(points[:, :3], truth.boxes) if len(truth) else np.zeros((0, len(points)), bool)
         for index in np.flatnonzero(inside.sum(axis=1) >= self._min_points):
             name = truth.classes[truth.labels[index]]
-            kept = self._objects.setdefault(name, [])
-            if at_most is not None and len(kept) >= at_most.get(name, 0):
+            if self._at_most is not None and name not in self._at_most:
                 continue
-            kept.append(PastedObject(points=points[inside[index]].copy(), truth=truth.select(np.array([index]))))
+            kept, met = self._objects.setdefault(name, []), self._met.get(name, 0)
+            self._met[name] = met + 1
+            room = self._at_most is None or len(kept) < self._at_most[name]
+            place = len(kept) if room else int(self._rng.integers(met + 1))
+            if room or place < len(kept):
+                kept[place:place + 1] = [PastedObject(points=points[inside[index]].copy(), truth=truth.select(np.array([index])))]
 
     def draw(self, truth: GroundTruth, counts: Mapping[str, int], rng: np.random.Generator) -> list[PastedObject]:
         """Random objects that overlap neither the boxes of `truth` nor each other in BEV.

@@ -115,7 +115,8 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     if init_parts is not None and init is None:
         raise UserError(f"--init-parts {','.join(init_parts)}: expected --init with a model to take them from")
     start = None if init is None else load_checkpoint(init)
-    module = TrainModule(recipe, TrainDataset(source, recipe.model, config))
+    tells = progress and os.environ.get("LOCAL_RANK", "0") == "0"  # one process of all
+    module = TrainModule(recipe, TrainDataset(source, recipe.model, config, progress=tells))
     if init is not None and start is not None:
         module.inherited = take_weights(module.network, *start, init, init_parts)
     try:

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from fusion.checkpoint import listed
-from fusion.config import from_mapping, to_mapping
+from fusion.config import from_mapping, setting_differences, to_mapping
 from fusion.errors import UserError
 from fusion.train.config import TrainConfig
-from fusion.train.init import setting_differences
 from fusion.train.recipe import Recipe
 
 _FREE = TrainConfig()
@@ -28,7 +27,7 @@ def check_same_run(begun: Mapping[str, Any], recipe: Recipe, samples: str, devic
     Loader processes, cache and the log's steps are free to differ.
     """
     before = from_mapping(Recipe, begun["recipe"])  # a setting that did not exist then has its default
-    differences = setting_differences(_settled(before), _settled(recipe), "")
+    differences = setting_differences(_settled(before), _settled(recipe))
     if begun["samples"] != samples:
         differences.append("training data: expected the same scenes of the same data set, got others")
     if begun["devices"] != devices:

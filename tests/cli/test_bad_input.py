@@ -122,6 +122,14 @@ def test_training_without_annotations_is_one_line(root: Path, capsys: pytest.Cap
     assert "none of 2 samples has annotations" in error_line(capsys)
 
 
+@pytest.mark.parametrize("what", [["--results", "results_nusc.json"], ["--modality-use"]])
+@pytest.mark.parametrize(("version", "says"), [("kitti", "(only what image_2 sees is labelled: "), ("dgp", "format only; expected")])
+def test_only_tables_of_nuscenes_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str], what: list[str], version: str, says: str) -> None:
+    assert main(["evaluate", "--dataroot", str(tmp_path), "--version", version, *what, "--out", str(tmp_path / "out")]) == 2
+    line = error_line(capsys)
+    assert f"--version {version}: the nuScenes devkit scores" in line and says in line and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(("change", "says"), [
     (lambda text, tokens: text[:-100], "not valid JSON"),
     (lambda text, tokens: text.replace(tokens[0], "nobody"), "1 of 40 samples are missing"),

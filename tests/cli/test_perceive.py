@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fusion.cli.main import build_parser
-from fusion.cli.perceive import _shipped
-from fusion.cli.perceive_job import PerceiveJob, run_job
+from fusion.cli.main import build_parser, main
+from fusion.cli.perceive import _load_perceiver
+from fusion.cli.perceive_job import JobSummary, PerceiveJob, run_job
 from fusion.encoders.camera import CameraConfig
 from fusion.encoders.resnet import ResNetConfig
 from fusion.errors import UserError
@@ -93,14 +93,15 @@ def test_nothing_readable_is_an_error_and_leaves_nothing(perceiver: Perceiver, t
 
 @pytest.mark.parametrize("external", [False, True])
 def test_meta_tells_of_other_data_that_was_learnt_from(perceiver: Perceiver, tmp_path: Path, external: bool) -> None:
-    run_job(MadeUp(), perceiver, PerceiveJob(scenes=("b",), out=tmp_path, draw_every=0, external=external))
+    told = Perceiver(perceiver.backend, external=external)
+    run_job(MadeUp(), told, PerceiveJob(scenes=("b",), out=tmp_path, draw_every=0))
     assert json.loads((tmp_path / "results_nusc.json").read_text())["meta"]["use_external"] is external
 
 
-@pytest.mark.parametrize(("words", "external"), [([], True), (["--untrained"], False), (["--model", "runs/nano/model.safetensors"], False)])
+@pytest.mark.parametrize(("words", "external"), [([], True), (["--untrained"], False), (["--untrained", "--external"], True)])
 def test_shipped_weights_learnt_from_other_data(words: list[str], external: bool) -> None:
     args = build_parser().parse_args(["perceive", "--dataroot", "d", "--out", "o", *words])
-    assert _shipped(args) is external
+    assert _load_perceiver(args).external is external
 
 
 @pytest.mark.parametrize(("choice", "meta"), [({"cameras": False}, (False, True)), ({"drop": ("LIDAR_TOP",)}, (True, False)),
@@ -130,3 +131,12 @@ def test_keyframes_are_let_go_of(perceiver: Perceiver, tmp_path: Path) -> None:
 
     run_job(Watched(), perceiver, PerceiveJob(scenes=("a", "b"), out=tmp_path, draw_every=6))
     assert len(most) == 24 and max(most) <= 1
+
+
+@pytest.mark.parametrize(("words", "warned"), [([], True), (["--no-pictures"], False)])
+def test_pictures_of_kitti_come_with_what_its_labels_leave_out(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                              capsys: pytest.CaptureFixture[str], words: list[str], warned: bool) -> None:
+    monkeypatch.setattr("fusion.cli.perceive_job.run_job", lambda *_, **__: JobSummary())
+    assert main(["perceive", "--dataroot", str(shared_data / "kitti_object_3frames"), "--version", "kitti", "--model", "micro", "--untrained",
+                 "--out", str(tmp_path), *words]) == 0
+    assert ("--version kitti: only what image_2 sees is labelled" in capsys.readouterr().err) == warned

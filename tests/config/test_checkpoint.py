@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from fusion.checkpoint import layout_differences, load_checkpoint, mean_state, resolve_model, save_checkpoint
+from fusion.checkpoint import layout_differences, load_checkpoint, mean_state, model_differences, resolve_model, save_checkpoint
+from fusion.encoders.camera import CameraConfig
+from fusion.encoders.resnet import ResNetConfig
 from fusion.errors import UserError
+from fusion.geometry.grid import BevGrid
 from fusion.model import ModelConfig, load_model_config
 from fusion.network import build_network
+from fusion.network_config import NetworkConfig
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +112,50 @@ def test_unknown_names_say_what_exists() -> None:
         load_model_config("nanoo")
     with pytest.raises(UserError, match="unknown key; did you mean 'network'"):
         load_model_config("nano", ["model.netwrok.camera=null"])
+
+
+def with_network(config: ModelConfig, **changes: object) -> ModelConfig:
+    return replace(config, network=replace(config.network, **changes))  # type: ignore[arg-type]
+
+
+def test_what_two_models_must_share_to_be_averaged(saved: tuple[Path, ModelConfig]) -> None:
+    _, config = saved
+    network = config.network
+    for other, line in [
+        (replace(config, input=replace(config.input, max_range_m=60.0)), "input.max_range_m: expected 80.0, got 60.0"),
+        (replace(config, num_sweeps=2), "num_sweeps: expected 0, got 2"),
+        (with_network(config, classes=(*network.classes[1:], "car")), "network.classes: expected"),
+        (with_network(config, grid=replace(network.grid, z_range_m=(-4.0, 4.0))), "network.grid.z_range_m: expected [-3.0, 5.0], got [-4.0, 4.0]"),
+    ]:
+        assert not layout_differences(build_network(network).state_dict(), build_network(other.network).state_dict())  # the tensors say nothing
+        (difference,) = model_differences(config, other)
+        assert difference.startswith(line)
+    assert model_differences(config, with_network(config, loss=replace(network.loss, yaw=1.0), decode=replace(network.decode, max_boxes=9),
+                                                  targets=replace(network.targets, min_radius=3))) == []
+    assert model_differences(config, config) == []
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_weights_that_read_otherwise_are_not_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+                                                      alike: bool) -> None:
+    camera = CameraConfig(backbone=ResNetConfig(width=0.25))
+    config = ModelConfig(network=NetworkConfig(camera=camera, grid=BevGrid(x_range_m=(-12.8, 12.8), y_range_m=(-12.8, 12.8))))
+    other = with_network(config, loss=replace(config.network.loss, yaw=1.0)) if alike else replace(config, num_sweeps=3)
+    for name, model, weight in (("first", config, 1.0), ("second", other, 2.0)):
+        network = build_network(model.network)
+        for parameter in network.parameters():
+            torch.nn.init.constant_(parameter, weight)
+        save_checkpoint(tmp_path / name / "model.safetensors", network, model, {"train": {"seed": int(weight)}})
+    shipped = tmp_path / "weights"
+    monkeypatch.setattr("fusion.checkpoint.WEIGHTS_DIR", shipped)
+    arguments = ["ship_weights", "--run", str(tmp_path / "first"), "--mean-with", str(tmp_path / "second"), "--name", "mean"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(Path(__file__).resolve().parents[2] / "tools" / "ship_weights.py"), run_name="__main__")
+    if alike:
+        assert not ended.value.code
+        network, kept = load_checkpoint(shipped / "mean.safetensors")
+        assert kept == config and {float(value) for p in network.parameters() for value in p.flatten()} == {1.5}
+    else:
+        assert ended.value.code == 2 and not shipped.exists()
+        assert f"second: expected the model of {tmp_path / 'first'}, 1 settings differ:\n  num_sweeps: expected 0, got 3" in capsys.readouterr().err

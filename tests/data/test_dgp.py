@@ -88,7 +88,10 @@ def test_other_times_are_refused(text: str) -> None:
         _stamp_ns(text)
 
 
-def test_a_distorted_camera_is_absent_and_named(dgp: DgpSource, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("terms", "told"), [
+    ({"k1": -0.3, "k2": 0.0, "p1": 0.001}, "k1 -0.3, p1 0.001"), ({"fisheye": 1}, "fisheye 1"), ({"alpha": 0.6, "beta": 1.1}, "alpha 0.6"),
+    ({"s4": 0.1, "tauy": 0.2}, "s4 0.1, tauy 0.2"), ({"w": 0.9}, "w 0.9"), ({"xi": -0.2}, "xi -0.2"), ({"equirectangular": 1}, "equirectangular 1")])
+def test_a_distorted_camera_is_absent_and_named(dgp: DgpSource, tmp_path: Path, terms: dict[str, float], told: str) -> None:
     scene = tmp_path / "scene_01"
     scene.mkdir()
     for path in dgp.folder.iterdir():
@@ -96,13 +99,14 @@ def test_a_distorted_camera_is_absent_and_named(dgp: DgpSource, tmp_path: Path) 
             (scene / path.name).symlink_to(path)
     (source,) = (dgp.folder / "calibration").iterdir()
     rig = json.loads(source.read_text())
-    rig["intrinsics"][rig["names"].index("CAMERA_05")] |= {"k1": -0.3, "k2": 0.0, "p1": 0.001}
+    rig["intrinsics"][rig["names"].index("CAMERA_05")] |= terms
     (scene / "calibration").mkdir()
+    rig["intrinsics"][rig["names"].index("CAMERA_06")] |= {"fov": 1.2, "beta": 1.0, "k1": 0.0, "fisheye": 0}
     (scene / "calibration" / source.name).write_text(json.dumps(rig))
     readings = DgpSource(scene).load("scene_01/000000")
     assert readings.sensors_present == ("CAMERA_01", "CAMERA_06", "LIDAR")
     assert readings.warnings == (
-        "CAMERA_05: distorted images (k1 -0.3, p1 0.001), expected those of a pinhole camera; straighten them; taken as absent",)
+        f"CAMERA_05: distorted images ({told}), expected those of a pinhole camera; straighten them; taken as absent",)
 
 
 def test_open_source_picks_the_format(dgp: DgpSource, scene0523: Path, shared_data: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fusion.data.kitti import KittiSource
 from fusion.errors import UserError
 from fusion.geometry.boxes import box_corners, points_in_boxes
-from fusion.geometry.projection import project
+from fusion.geometry.projection import lidar_to_image, project
 from fusion.geometry.transforms import invert, transform_points
 from fusion.types import DETECTION_CLASSES
 
@@ -53,6 +53,40 @@ def test_boxes_stand_on_the_ground_and_hold_points(kitti: KittiSource) -> None:
     assert abs(z - height / 2) < 0.3
     assert 0 < x < 10
     assert points_in_boxes(transform_points(cloud.ego_T_lidar, cloud.points[:, :3]), truth.boxes).sum() > 100
+
+
+@pytest.mark.parametrize("token", ["000000", "000001", "000002"])
+def test_for_training_only_what_is_labelled_is_read(kitti: KittiSource, shared_data: Path, token: str) -> None:
+    """No point behind the camera or beside its image; within the image every one, those of the labelled objects among them."""
+    seen_only = KittiSource(shared_data / "kitti_object_3frames", labelled_only=True)
+    whole, readings, truth = kitti.load(token), seen_only.load(token), kitti.ground_truth(token)
+    assert truth is not None and whole.lidar is not None and readings.lidar is not None
+    camera = readings.cameras["image_2"]
+    assert camera is not None
+    uv, _ = lidar_to_image(whole, "image_2")
+    height, width = camera.image.shape[:2]
+    inside = (uv[:, 0] >= -0.5) & (uv[:, 0] < width - 0.5) & (uv[:, 1] >= -0.5) & (uv[:, 1] < height - 0.5)
+    assert 0.1 < inside.mean() < 0.3
+    np.testing.assert_array_equal(readings.lidar.points, whole.lidar.points[inside])
+    held, kept = (points_in_boxes(transform_points(one.ego_T_lidar, one.points[:, :3]), truth.boxes).sum(axis=1)
+                  for one in (whole.lidar, readings.lidar))
+    assert (kept >= 0.95 * held).all() and held.min() > 0
+    same = seen_only.load(token, cameras=False).lidar
+    assert same is not None and np.array_equal(same.points, readings.lidar.points)
+
+
+@pytest.mark.parametrize("image", [None, b"", b"\x89PNG\r\n\x1a\n", b"GIF89a" * 9])
+def test_a_cloud_is_absent_where_nothing_says_what_was_labelled(shared_data: Path, tmp_path: Path, image: bytes | None) -> None:
+    for name in ("calib/000000.txt", "velodyne/000000.bin"):
+        (tmp_path / "training" / name).parent.mkdir(parents=True)
+        shutil.copy(shared_data / "kitti_object_3frames/training" / name, tmp_path / "training" / name)
+    if image is not None:
+        (tmp_path / "training/image_2").mkdir()
+        (tmp_path / "training/image_2/000000.png").write_bytes(image)
+    readings = KittiSource(tmp_path, labelled_only=True).load("000000", cameras=False)
+    assert readings.lidar is None
+    (line,) = readings.warnings
+    assert line.startswith("velodyne: ") and "000000.png" in line
 
 
 def test_projection_is_the_files_own(kitti: KittiSource, shared_data: Path) -> None:

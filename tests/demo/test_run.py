@@ -117,7 +117,11 @@ def test_scores_and_counts_go_together(story: Story, folder: Path) -> None:
     assert list(story.took_s) == ["simulating", "perceiving and drawing", "scoring"]
 
 
-def test_the_command_takes_a_recorded_drive(drive: Drive, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("shipped", [False, True])
+def test_the_command_takes_a_recorded_drive(drive: Drive, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+                                            shipped: bool) -> None:
+    if shipped:
+        monkeypatch.setattr("fusion.checkpoint.WEIGHTS_DIR", tmp_path)
     save_checkpoint(tmp_path / "tiny.safetensors", build_network(CONFIG.network), CONFIG)
     out = tmp_path / "out"
     assert main(["demo", "--model", str(tmp_path / "tiny.safetensors"), "--dataroot", str(drive.dataroot), "--version", drive.version,
@@ -126,6 +130,8 @@ def test_the_command_takes_a_recorded_drive(drive: Drive, tmp_path: Path, capsys
     assert said.rstrip().endswith(f"-> {out / 'index.html'}")
     assert "**mAP** (official)" in said
     assert f"--dataroot {drive.dataroot}" in (out / "index.html").read_text()
+    results = [json.loads(path.read_text()) for path in (out / "states").glob("*/results_nusc.json")]
+    assert [found["meta"]["use_external"] for found in results] == [shipped] * 5
 
 
 def test_the_drive_is_made_once(drive: Drive, folder: Path) -> None:

@@ -101,6 +101,12 @@ def test_a_bad_keyframe_is_an_empty_answer(perceiver: Perceiver, tmp_path: Path,
     assert not list((tmp_path / "none").rglob("*.json"))
 
 
+@pytest.mark.parametrize("external", [False, True])
+def test_submissions_tell_of_other_data_that_was_learnt_from(perceiver: Perceiver, tmp_path: Path, external: bool) -> None:
+    runs = answer_states(Counting(), Perceiver(perceiver.backend, external=external), ["a"], sensor_states(RIG), tmp_path)
+    assert [json.loads(run.results.read_text())["meta"]["use_external"] for run in runs] == [external] * 4
+
+
 def made_up(car_ap: float, boxes: Mapping[str, int]) -> StateScore:
     """A score of two classes, the second without ground truth where `boxes` says so."""
     aps = {"car": car_ap, "bus": 0.0}

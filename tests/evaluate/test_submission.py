@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,11 +82,10 @@ def test_unknown_class_names_the_value() -> None:
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "new" / "results_nusc.json"
     boxes = to_submission(moving_car(), quarter_turn(), "a")
-    with SubmissionWriter(path, use_camera=True) as writer:
+    with SubmissionWriter(path, use_camera=True, meta={"use_lidar": True}) as writer:
         writer.add("a", boxes)
         writer.add("b", [])
         assert not path.exists()
-        writer.finish({"use_lidar": True})
     data = read_submission(path)
     assert data["results"] == {"a": boxes, "b": []}
     assert data["meta"] == dict(zip(META_KEYS, [True, True, False, False, False], strict=True))
@@ -103,6 +106,33 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError):
         fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+TERMINATED = """
+import os, signal, sys
+from pathlib import Path
+from fusion.process import settle
+settle()
+from fusion.evaluate.submission import SubmissionWriter
+with SubmissionWriter(Path(sys.argv[1])) as writer:
+    writer.add("a", [])
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_program_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    code = subprocess.run([sys.executable, "-c", TERMINATED, str(tmp_path / "r.json")], capture_output=True, check=False).returncode
+    assert code == -signal.SIGINT  # as after Ctrl-C
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_at_the_end_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"), SubmissionWriter(tmp_path / "r.json"):
+        monkeypatch.setattr(json, "dumps", full)
     assert list(tmp_path.iterdir()) == []
 
 

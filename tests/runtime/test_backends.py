@@ -15,11 +15,12 @@ import torch
 from exported import Exported
 from test_perceiver import READINGS, small
 
+from fusion.checkpoint import resolve_model
 from fusion.errors import UserError
 from fusion.export.ports import outputs_of
 from fusion.inputs import prepare_inputs
 from fusion.runtime.backends.names import BackendName
-from fusion.runtime.backends.open import open_backend, open_spec
+from fusion.runtime.backends.open import is_shipped, open_backend, open_spec
 from fusion.runtime.backends.torch_compiled import CompiledBackend
 from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
@@ -195,3 +196,13 @@ def test_compiled_as_eager_without_compiling_again_when_the_lidar_is_lost() -> N
                 answer = compiled(inputs)
             for a, b in zip(outputs_of(answer), outputs_of(eager.backend(inputs)), strict=True):
                 torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
+
+
+def test_shipped_weights_are_known_by_name_as_a_copy_and_exported(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(resolve_model("nano"), tmp_path / "mine.safetensors")
+    assert is_shipped("nano") and is_shipped(str(tmp_path / "mine.safetensors"))
+    assert not is_shipped(str(exported.checkpoint)) and not is_shipped(str(exported.folder)) and not is_shipped("runs/nano/model.safetensors")
+    monkeypatch.setattr("fusion.checkpoint.WEIGHTS_DIR", exported.checkpoint.parent)
+    assert is_shipped("half") and is_shipped(str(exported.folder))
+    with pytest.raises(UserError, match="no such weights"):
+        is_shipped("nanoo")

@@ -47,5 +47,11 @@ def test_what_the_environment_says_stays_so() -> None:
     assert run(code, GLIBC_TUNABLES="glibc.malloc.arena_max=2") == "PASSIVE False\n"
 
 
+def test_a_signal_that_somebody_heeds_already_stays_theirs() -> None:
+    code = "import signal, fusion.process as p; {}; p.settle(); print(signal.getsignal(signal.SIGTERM) is {})"
+    assert run(code.format("0", "signal.default_int_handler")) == "True\n"
+    assert run(code.format("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "signal.SIG_IGN")) == "True\n"
+
+
 def test_nothing_heavy_is_imported() -> None:
     assert run("import sys, fusion.process; print('torch' in sys.modules, 'numpy' in sys.modules)") == "False False\n"

@@ -42,10 +42,9 @@ class TwoScenes:
 
 
 def write(path: Path, boxes: dict[str, list[dict[str, Any]]], **meta: bool) -> Path:
-    with SubmissionWriter(path, use_lidar=True) as writer:
+    with SubmissionWriter(path, use_lidar=True, meta=meta) as writer:
         for token, entries in boxes.items():
             writer.add(token, [{"sample_token": token, **entry} for entry in entries])
-        writer.finish(meta)
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -126,9 +127,9 @@ def test_finished_cells_are_skipped_and_failures_are_told(tool: ModuleType, tmp_
                                                           capsys: pytest.CaptureFixture[str]) -> None:
     started = []
 
-    def start(arguments: list[str], variant: str, seed: int, *_: Any) -> str:
+    def start(arguments: list[str], variant: str, seed: int, *_: Any) -> tuple[str, bool]:
         started.append((variant, seed))
-        return f"{variant} seed {seed}: " + ("failed (1)" if variant == "cross" else "done")
+        return "as told", variant == "cross"
 
     monkeypatch.setattr(tool, "start_cell", start)
     (tmp_path / "intra" / "0").mkdir(parents=True)
@@ -143,6 +144,29 @@ def test_finished_cells_are_skipped_and_failures_are_told(tool: ModuleType, tmp_
     assert command(tool, monkeypatch, *common, "--variants", "crosss") == 2
     assert "--variants crosss: not in" in capsys.readouterr().err
     assert command(tool, monkeypatch, "--grid", str(GRID), "--out", str(tmp_path)) == 2
+
+
+def test_each_cell_is_told_as_it_is(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One cell is another process's at work, one finished between the list and the start, one breaks; the last is made."""
+
+    def process(words: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        variant = words[-1].split(":")[0]
+        if variant == "intra":
+            (tmp_path / "intra" / "0" / tool.RESULT).write_text("{}")
+        return subprocess.CompletedProcess(words, command(tool, monkeypatch, *words[words.index("--grid"):]))
+
+    def run(grid: Any, variant: str, *_: Any) -> None:
+        if variant == "polar":
+            raise UserError("no such data")
+
+    common = ("--grid", str(GRID), "--out", str(tmp_path), "--seeds", "0", "--dataroot", "x", "--val-dataroot", "y")
+    monkeypatch.setattr(tool, "run_cell", run)
+    monkeypatch.setattr(tool.subprocess, "run", process)
+    with tool.locked(tmp_path / "concat" / "0"):
+        assert command(tool, monkeypatch, *common, "--variants", "concat,intra,cross,polar") == 1
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "concat seed 0: left to another process, which is making it", "intra seed 0: finished by another process in the meantime",
+        "cross seed 0: done", f"polar seed 0: failed (2); {tmp_path / 'polar' / '0' / tool.LOG} says why"]
 
 
 def test_one_process_works_in_a_folder(tool: ModuleType, tmp_path: Path) -> None:

@@ -29,6 +29,19 @@ def test_same_key_gives_the_same_sample_and_another_epoch_another() -> None:
     assert not np.array_equal(a.truth.boxes, first[SampleKey(2, 0, 2)].truth.boxes)
 
 
+def test_filling_the_bank_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Large(SyntheticSource):
+        def ground_truth(self, token: str) -> GroundTruth:
+            return replace(super().ground_truth(token), boxes=np.array([[0, 0, 0, 200, 200, 200, 0, 0, 0]], np.float32))
+
+    monkeypatch.setattr("fusion.train.dataset.OBJECTS_PER_CLASS", 2)
+    recipe = tiny_recipe(augment={"paste": {"car": 2, "pedestrian": 1, "bus": 1}, "paste_probability": 0.5})
+    TrainDataset(Large(), recipe.model, recipe.train)
+    assert capsys.readouterr().err == ""
+    TrainDataset(Large(), recipe.model, recipe.train, progress=True)
+    assert capsys.readouterr().err == "objects to paste: car 2 of 3, pedestrian 1\n"
+
+
 def test_cache_changes_nothing() -> None:
     plain, cached = (TrainDataset(SyntheticSource(), r.model, r.train) for r in (tiny_recipe(), tiny_recipe(cache=True)))
     for _ in range(2):

@@ -33,6 +33,34 @@ def test_pasted_objects_overlap_nothing() -> None:
     assert bev_iou(boxes, boxes)[~np.eye(len(boxes), dtype=bool)].max() == 0
 
 
+def _numbered(count: int, **settings: object) -> list[float]:
+    """Which of `count` cars, met one cloud at a time, a bank keeps: each stands at its own number, in metres ahead."""
+    bank = ObjectBank(**settings)  # type: ignore[arg-type]
+    for x in range(count):
+        bank.add(np.tile(np.array([[10.0 * x, 0, 0, 0, 0]], np.float32), (9, 1)), _truth([[10.0 * x, 0, 0, 4, 2, 2, 0, 0, 0]]))
+    return [float(o.truth.boxes[0, 0]) / 10 for o in bank._objects.get("car", [])]
+
+
+def test_a_full_bank_holds_objects_of_the_whole_data_set() -> None:
+    first = _numbered(1000, at_most={"car": 100}, seed=1)
+    assert len(set(first)) == 100
+    quarters = np.histogram(first, bins=4, range=(0, 1000))[0]
+    assert quarters.min() >= 10 and quarters.max() <= 45  # 25 each by chance, deviation 4.1
+    assert first == _numbered(1000, at_most={"car": 100}, seed=1)
+    assert first != _numbered(1000, at_most={"car": 100}, seed=2)
+    often = np.bincount(np.concatenate([_numbered(20, at_most={"car": 5}, seed=s) for s in range(400)]).astype(int), minlength=20)
+    assert often.min() > 60 and often.max() < 140  # 100 each by chance, deviation 8.7
+
+
+def test_a_bank_with_room_keeps_all_in_order_and_says_what_it_met() -> None:
+    assert _numbered(7, at_most={"car": 7}, seed=3) == _numbered(7) == list(range(7))
+    assert _numbered(7, at_most={"bus": 7}) == []
+    bank = ObjectBank(at_most={"car": 2})
+    for x in (0, 10, 20):
+        bank.add(np.tile(np.array([[x, 0, 0, 0, 0]], np.float32), (9, 1)), _truth([[x, 0, 0, 4, 2, 2, 0, 0, 0]]))
+    assert bank.counts() == {"car": (2, 3)} and len(bank) == 2
+
+
 def test_pasting_clears_the_place_and_withholds_the_cameras() -> None:
     batch, truth = SensorBatch.example(points=3000), _truth([])
     objects = _bank([(5, 5)]).draw(truth, {"car": 1}, np.random.default_rng(0))

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from fusion.errors import UserError
-from fusion.export.manifest import MANIFEST, read_manifest
+from fusion.export.manifest import MANIFEST, read_manifest, sha256
 from fusion.model import ModelConfig
 from fusion.runtime.backends.names import BACKENDS, BackendName
 from fusion.runtime.backends.protocol import Backend
@@ -25,6 +25,23 @@ def is_exported(model: str) -> bool:
     """Whether `--model` names an exported folder or a file in it, and not shipped weights or a checkpoint."""
     path = Path(model)
     return path.suffix in ENGINE_SUFFIXES or path.name == MANIFEST or ("/" in model and path.is_dir()) or (path / MANIFEST).is_file()
+
+
+def is_shipped(model: str) -> bool:
+    """Whether `--model` names weights that come with the package, a copy of them, or what was exported from them.
+
+    These learnt from simulation, which a nuScenes submission has to tell. UserError for a name or an exported model that does not exist.
+    """
+    from fusion.checkpoint import resolve_model, shipped_models
+
+    if is_exported(model):
+        checksum = read_manifest(Path(model))[0].checkpoint_sha256
+    else:
+        path = resolve_model(model)
+        if not path.is_file():
+            return False
+        checksum = sha256(path)
+    return checksum in {sha256(resolve_model(name)) for name in shipped_models()}
 
 
 def open_backend(model: str, backend: BackendName | None = None, *, device: str = "cpu", threads: int = 0, bf16: bool = False,
@@ -74,11 +91,17 @@ def open_backend(model: str, backend: BackendName | None = None, *, device: str 
 
 def open_spec(spec: str, *, threads: int = 0) -> Backend:
     """A backend named in one word, for benchmarks that compare several: `MODEL[@BACKEND][+bf16]`; UserError as `open_backend`."""
+    model, backend, bf16 = split_spec(spec)
+    return open_backend(model, backend, threads=threads, bf16=bf16)
+
+
+def split_spec(spec: str) -> tuple[str, BackendName | None, bool]:
+    """`MODEL[@BACKEND][+bf16]` as model, backend and bf16; UserError for an unknown backend."""
     name = spec.removesuffix("+bf16")
     model, _, backend = name.rpartition("@") if "@" in name else (name, "", "")
     if backend and backend not in BACKENDS:
         raise UserError(f"{spec}: backend {backend!r}: expected one of {', '.join(BACKENDS)}")
-    return open_backend(model, cast("BackendName", backend) if backend else None, threads=threads, bf16=name != spec)
+    return model, cast("BackendName", backend) if backend else None, name != spec
 
 
 def _chosen(model: str, kind: str, backend: BackendName | None) -> BackendName:
