@@ -46,6 +46,15 @@ def test_loss_grows_with_distance_grazing_and_darkness() -> None:
     assert chance(Material.PLASTER, 0.7, 60, fog) < 0.5 * chance(Material.PLASTER, 0.7, 60)
 
 
+def test_rough_ground_darkens_where_beams_graze_it_and_no_sooner() -> None:
+    surface, cos = MATERIALS[Material.ASPHALT], np.array([1.0, 0.5, 0.25, 0.125, 0.0625])
+    seen = Receiver().brightness(np.full(5, Material.ASPHALT), cos, np.ones(5), scenery_of(Mesh.empty()).weather)
+    assert surface.grazing == 0.25
+    np.testing.assert_allclose(seen, surface.reflectivity * np.array([1, 1, 1, 0.5, 0.25]) ** surface.falloff, rtol=1e-5)
+    wall = Receiver().brightness(np.full(5, Material.PLASTER), cos, np.ones(5), scenery_of(Mesh.empty()).weather)
+    np.testing.assert_allclose(wall, MATERIALS[Material.PLASTER].reflectivity * cos ** MATERIALS[Material.PLASTER].falloff, rtol=1e-5)
+
+
 def test_air_returns_only_in_rain_and_fog_and_only_near() -> None:
     weather = scenery_of(Mesh.empty()).weather
     beyond = np.full(20_000, 50.0)

@@ -10,8 +10,8 @@ from fusion.simulate.lidar.casting import IN_AIR, NOTHING, Hits
 from fusion.simulate.materials import Material, column
 from fusion.simulate.scenery import Weather
 
-REFLECTIVITY, FALLOFF, SPREAD, MIRROR, PASS_THROUGH, RETRO, DEPTH_M = (
-    column(name) for name in ("reflectivity", "falloff", "spread", "mirror", "pass_through", "retro", "depth_m"))
+REFLECTIVITY, FALLOFF, GRAZING, SPREAD, MIRROR, PASS_THROUGH, RETRO, DEPTH_M = (
+    column(name) for name in ("reflectivity", "falloff", "grazing", "spread", "mirror", "pass_through", "retro", "depth_m"))
 _WETTED = np.array([m in (Material.ASPHALT, Material.MARKING, Material.CONCRETE, Material.SOIL) for m in Material])
 _DROP_BRIGHTNESS = 0.03
 _OWN_M = 1.5
@@ -64,7 +64,7 @@ class Receiver:
         if weather.rain_mm_h > 0:
             wet = _WETTED[material]
             reflectivity, mirror = np.where(wet, 0.6 * reflectivity, reflectivity), np.where(wet, np.maximum(mirror, 0.4), mirror)
-        diffuse = (1 - mirror) * np.maximum(cos_incidence, 1e-6) ** FALLOFF[material]
+        diffuse = (1 - mirror) * np.clip(cos_incidence / GRAZING[material], 1e-6, 1.0) ** FALLOFF[material]
         shine = 3.0 * mirror * cos_incidence ** self.lobe
         brightness: np.ndarray = np.where(RETRO[material] > 0, reflectivity, reflectivity * (diffuse + shine))
         return brightness
