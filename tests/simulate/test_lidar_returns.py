@@ -128,3 +128,16 @@ def test_every_scene_has_another_sensor_and_each_scene_the_same_again() -> None:
 
     np.testing.assert_array_equal(rings_m(3), rings_m(3))
     assert (np.abs(rings_m(3) - rings_m(4)) > 1e-4).all()
+
+
+def test_rings_that_look_down_report_one_surface_each_in_its_own_way_and_upper_ones_alike() -> None:
+    def reported(individual: int) -> np.ndarray:
+        mount = replace(FEW, individual=individual, elevations_deg=(-3.0, -2.0, -1.0, 1.0, 2.0, 3.0))
+        receiver = replace(EXACT, ring_gain=0.5)
+        sweep = LidarSimulator(scenery_of(wall(10.0)), mount, receiver).sweep(1.0, np.random.default_rng(0))
+        return np.asarray(sweep.points[540:546, 3])  # straight ahead
+
+    np.testing.assert_array_equal(reported(3), reported(3))
+    assert (np.abs(reported(3) - reported(4))[:3] >= 1).all()
+    for individual in (3, 4):
+        assert np.ptp(reported(individual)[:3]) > 3 and np.ptp(reported(individual)[3:]) <= 1

@@ -32,6 +32,8 @@ class Receiver:
         range_noise_m: standard deviation of a range.
         intensity_floor: the least light that is detected still reports about as much.
         ring_bias_m: standard deviation of each ring's constant error.
+        ring_gain: spread, in natural logarithms, of how bright rings that look down report one surface; in real sweeps (0.2 to 0.4, the same rings
+            weeks apart) the upper ones agree.
         quantum_m: ranges are whole multiples of this.
         beam_rad: how wide a beam is; 0 for a line.
         pulse_m: surfaces that share a beam and lie closer than this report one distance between; of others the stronger answer counts.
@@ -47,6 +49,7 @@ class Receiver:
     range_noise_m: float = 0.004
     intensity_floor: float = 1.3
     ring_bias_m: float = 0.01
+    ring_gain: float = 0.25
     quantum_m: float = 0.002
     beam_rad: float = 0.003
     pulse_m: float = 0.8
