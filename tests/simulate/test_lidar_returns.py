@@ -46,6 +46,15 @@ def test_loss_grows_with_distance_grazing_and_darkness() -> None:
     assert chance(Material.PLASTER, 0.7, 60, fog) < 0.5 * chance(Material.PLASTER, 0.7, 60)
 
 
+def test_rough_ground_darkens_where_beams_graze_it_and_no_sooner() -> None:
+    surface, cos = MATERIALS[Material.ASPHALT], np.array([1.0, 0.5, 0.25, 0.125, 0.0625])
+    seen = Receiver().brightness(np.full(5, Material.ASPHALT), cos, np.ones(5), scenery_of(Mesh.empty()).weather)
+    assert surface.grazing == 0.25
+    np.testing.assert_allclose(seen, surface.reflectivity * np.array([1, 1, 1, 0.5, 0.25]) ** surface.falloff, rtol=1e-5)
+    wall = Receiver().brightness(np.full(5, Material.PLASTER), cos, np.ones(5), scenery_of(Mesh.empty()).weather)
+    np.testing.assert_allclose(wall, MATERIALS[Material.PLASTER].reflectivity * cos ** MATERIALS[Material.PLASTER].falloff, rtol=1e-5)
+
+
 def test_air_returns_only_in_rain_and_fog_and_only_near() -> None:
     weather = scenery_of(Mesh.empty()).weather
     beyond = np.full(20_000, 50.0)
@@ -119,3 +128,16 @@ def test_every_scene_has_another_sensor_and_each_scene_the_same_again() -> None:
 
     np.testing.assert_array_equal(rings_m(3), rings_m(3))
     assert (np.abs(rings_m(3) - rings_m(4)) > 1e-4).all()
+
+
+def test_rings_that_look_down_report_one_surface_each_in_its_own_way_and_upper_ones_alike() -> None:
+    def reported(individual: int) -> np.ndarray:
+        mount = replace(FEW, individual=individual, elevations_deg=(-3.0, -2.0, -1.0, 1.0, 2.0, 3.0))
+        receiver = replace(EXACT, ring_gain=0.5)
+        sweep = LidarSimulator(scenery_of(wall(10.0)), mount, receiver).sweep(1.0, np.random.default_rng(0))
+        return np.asarray(sweep.points[540:546, 3])  # straight ahead
+
+    np.testing.assert_array_equal(reported(3), reported(3))
+    assert (np.abs(reported(3) - reported(4))[:3] >= 1).all()
+    for individual in (3, 4):
+        assert np.ptp(reported(individual)[:3]) > 3 and np.ptp(reported(individual)[3:]) <= 1

@@ -18,7 +18,7 @@ from fusion.simulate.scenery import Scenery, Weather
 
 WHITE = (0.9, 0.9, 0.9)
 EXACT = Receiver(threshold=1e-9, random_loss=0.0, speckled=False, shiny_loss=0.0, object_spread=0.0, range_noise_m=0.0, ring_bias_m=0.0,
-                 quantum_m=0.0, beam_rad=0.0)
+                 ring_gain=0.0, quantum_m=0.0, beam_rad=0.0)
 FEW = LidarMount(position_m=(0.0, 0.0, 2.0), elevations_deg=(-10.0, 0.0), azimuth_steps=360, start_deg=90.0, range_m=(0.4, 200.0))
 TILTED = replace(FEW, yaw_deg=25.0, pitch_deg=18.0, roll_deg=-7.0)
 STRAIGHT = Track(times_s=np.array([0.0, 10.0]), poses=np.array([[1000.0, 2000, 0, 0, 0, 0], [1200, 2000, 0, 0, 0, 0]]))

@@ -10,8 +10,8 @@ from fusion.simulate.lidar.casting import IN_AIR, NOTHING, Hits
 from fusion.simulate.materials import Material, column
 from fusion.simulate.scenery import Weather
 
-REFLECTIVITY, FALLOFF, SPREAD, MIRROR, PASS_THROUGH, RETRO, DEPTH_M = (
-    column(name) for name in ("reflectivity", "falloff", "spread", "mirror", "pass_through", "retro", "depth_m"))
+REFLECTIVITY, FALLOFF, GRAZING, SPREAD, MIRROR, PASS_THROUGH, RETRO, DEPTH_M = (
+    column(name) for name in ("reflectivity", "falloff", "grazing", "spread", "mirror", "pass_through", "retro", "depth_m"))
 _WETTED = np.array([m in (Material.ASPHALT, Material.MARKING, Material.CONCRETE, Material.SOIL) for m in Material])
 _DROP_BRIGHTNESS = 0.03
 _OWN_M = 1.5
@@ -32,6 +32,8 @@ class Receiver:
         range_noise_m: standard deviation of a range.
         intensity_floor: the least light that is detected still reports about as much.
         ring_bias_m: standard deviation of each ring's constant error.
+        ring_gain: spread, in natural logarithms, of how bright rings that look down report one surface; in real sweeps (0.2 to 0.4, the same rings
+            weeks apart) the upper ones agree.
         quantum_m: ranges are whole multiples of this.
         beam_rad: how wide a beam is; 0 for a line.
         pulse_m: surfaces that share a beam and lie closer than this report one distance between; of others the stronger answer counts.
@@ -47,6 +49,7 @@ class Receiver:
     range_noise_m: float = 0.004
     intensity_floor: float = 1.3
     ring_bias_m: float = 0.01
+    ring_gain: float = 0.25
     quantum_m: float = 0.002
     beam_rad: float = 0.003
     pulse_m: float = 0.8
@@ -64,7 +67,7 @@ class Receiver:
         if weather.rain_mm_h > 0:
             wet = _WETTED[material]
             reflectivity, mirror = np.where(wet, 0.6 * reflectivity, reflectivity), np.where(wet, np.maximum(mirror, 0.4), mirror)
-        diffuse = (1 - mirror) * np.maximum(cos_incidence, 1e-6) ** FALLOFF[material]
+        diffuse = (1 - mirror) * np.clip(cos_incidence / GRAZING[material], 1e-6, 1.0) ** FALLOFF[material]
         shine = 3.0 * mirror * cos_incidence ** self.lobe
         brightness: np.ndarray = np.where(RETRO[material] > 0, reflectivity, reflectivity * (diffuse + shine))
         return brightness

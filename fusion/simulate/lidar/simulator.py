@@ -71,6 +71,8 @@ class LidarSimulator:
         rings, sensor = len(mount.elevations_deg), np.random.default_rng([11, mount.individual])
         self._ring_bias_m = sensor.normal(0.0, self.receiver.ring_bias_m, rings)
         self._idle_intensity = sensor.integers(2, 31, rings).astype(np.float64)
+        looks_down = np.asarray(mount.elevations_deg) < 0
+        self._ring_gain = np.exp(np.where(looks_down, sensor.normal(0.0, self.receiver.ring_gain, rings), 0.0))
         objects = np.random.default_rng([13, zlib.crc32(np.ascontiguousarray(scenery.ego.poses).tobytes())])
         self._gain = np.append(np.exp(objects.normal(0.0, self.receiver.object_spread, len(scenery.actors))), 1.0)
 
@@ -94,7 +96,7 @@ class LidarSimulator:
         lidar_T_global = invert(self.scenery.ego.matrix(t_s) @ self.mount.ego_T_lidar)
         points = np.empty((steps * rings, 5), np.float32)
         points[:, :3] = (origins_m + directions * range_m[:, None] + self._origin_m) @ lidar_T_global[:3, :3].T + lidar_T_global[:3, 3]
-        points[:, 3] = np.where(lost, self._idle_intensity[ring], self.receiver.intensity(brightness, hits.material))
+        points[:, 3] = np.where(lost, self._idle_intensity[ring], self.receiver.intensity(brightness * self._ring_gain[ring], hits.material))
         points[:, 4] = ring
         label = self._label[source]
         standing = source == STATIC

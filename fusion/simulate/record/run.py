@@ -27,7 +27,7 @@ from fusion.simulate.record.vocabulary import fixed_tables
 from fusion.simulate.record.workers import make_scenes
 
 SETTINGS = "simulate.json"
-FORMAT = 2  # raise whenever the same request gives other bytes (2: rows of trailers and barriers, coupled vehicles, faster roads)
+FORMAT = 3  # raise whenever the same request gives other bytes (3: the own car as sweeps see it, ground that darkens where it is grazed)
 MERGE_SHARE = 0.05
 """Merging the tables takes at most this share of the time."""
 
