@@ -83,13 +83,27 @@ def test_trailers_at_docks_end_at_the_gates() -> None:
     assert np.all(tail < wall) and np.all(tail > wall - 2.5)
 
 
+def car_parks(count: int) -> list[list[Actor]]:
+    """Vehicles of each of several car parks."""
+    site, parks = empty_site(), []
+    for _ in range(count):
+        site = Site(land=site.land, pool=site.pool, rng=site.rng)
+        car_park(site, a_lot(kind="parking"))
+        parks.append([actor for actor in site.actors if actor.category.startswith("vehicle")])
+    return parks
+
+
 def test_car_parks_hold_what_fits_into_a_bay() -> None:
-    site = empty_site()
-    car_park(site, a_lot(kind="parking"))
-    vehicles = [actor for actor in site.actors if actor.category.startswith("vehicle")]
-    assert len(vehicles) > 20
+    vehicles = [actor for park in car_parks(6) for actor in park]
+    assert len(vehicles) > 40
     assert max(actor.size_lwh[0] for actor in vehicles) < 7.6
     assert {actor.category for actor in vehicles} <= {"vehicle.car", "vehicle.truck", "vehicle.motorcycle", "vehicle.trailer"}
+
+
+def test_most_car_parks_are_rather_empty_and_some_are_full() -> None:
+    count = np.array([len(park) for park in car_parks(24)])
+    assert (count > 0).mean() > 0.9
+    assert np.median(count) < 0.45 * count.max()
 
 
 def test_a_long_trailer_is_tried_elsewhere_before_it_is_given_up() -> None:

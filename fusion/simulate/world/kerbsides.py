@@ -40,7 +40,7 @@ def kerbsides(plan: Plan, warp: Warp, site: Site) -> None:
     """Furnish both sides and the median of every street near the ego's way."""
     rng = site.rng
     for street in plan.streets:
-        fill = span(rng, 0.25, 0.85)
+        fill = span(rng, 0.05, 0.8)
         works = maybe(rng, 0.9 if plan.character == "construction" else 0.3)
         for sign in (-1, 1):
             side = Roadside(plan=plan, street=street, warp=warp, site=site, sign=sign)

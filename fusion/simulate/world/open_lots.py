@@ -15,6 +15,9 @@ from fusion.simulate.world.site import Site
 _PARKED = {("vehicle.car", ""): 0.9, ("vehicle.truck", "light"): 0.085, ("vehicle.motorcycle", ""): 0.011, ("vehicle.trailer", "light"): 0.004}
 """What fits into a bay: nothing of a lorry's size."""
 
+_TAKEN = 0.03, 0.7
+"""Share of bays that are taken in the emptiest and in the fullest car park; most are rather empty, as many are in sight at once."""
+
 BULKY = {"dumpster": 3.0, "box_pile": 2.0, "pallets": 2.0, "rocks": 1.0, "shrub": 1.5, "hedge": 1.0, "fence_segment": 1.0, "cabinet": 1.0,
           "big_sign": 1.0, "shopping_cart": 1.0, "bus_shelter": 0.6, "scaffold": 0.4, "tent": 0.5}
 _SQUARE = {"bench": 3.0, "planter": 3.0, "bollard": 2.0, "statue": 0.6, "advertising_column": 0.8, "parasol": 1.5, "tent": 0.5,
@@ -26,7 +29,7 @@ def car_park(site: Site, lot: Lot) -> None:
     """Rows of parked vehicles side by side, with aisles between, trees and clutter at the edges."""
     rng = site.rng
     front = lot.depth_m - 1.0 if lot.kind == "parking" else 17.0
-    _rows(site, lot, 1.4, front, span(rng, 0.15, 0.65))
+    _rows(site, lot, 1.4, front, _TAKEN[0] + (_TAKEN[1] - _TAKEN[0]) * span(rng, 0.0, 1.0) ** 2)
     front_border(site, lot, {"hedge": 0.25, "wall": 0.2, "fence": 0.25, "rail": 0.1, "": 0.2}, 3.7)
     w = lot.width_m / 2
     for x in np.arange(-w + 2, w - 1, span(rng, 6, 12)):
