@@ -24,6 +24,7 @@ from fusion.runtime.backends.open import is_shipped, open_backend, open_spec
 from fusion.runtime.backends.torch_compiled import CompiledBackend
 from fusion.runtime.backends.torch_eager import TorchBackend
 from fusion.runtime.perceiver import Perceiver
+from fusion.sensors.preprocess import to_batch
 from fusion.types import Detections, SensorSet
 from ros_nodes.parameters import read_config
 from ros_nodes.perception import load_perceiver
@@ -52,6 +53,21 @@ def test_a_rig_with_fewer_cameras_leaves_slots_empty(engine: Perceiver, torch_pe
     for names in (list(real_frame.cameras)[:4], list(real_frame.cameras)[5:], []):
         rig = replace(real_frame, cameras={name: real_frame.cameras[name] for name in names})
         assert_same(engine.perceive(rig), torch_perceiver.perceive(rig))
+
+
+def test_images_of_any_shape_stand_in_padding(engine: Perceiver, torch_perceiver: Perceiver, real_frame: SensorSet) -> None:
+    """Wide images among others, with and without the LiDAR: the engine, too, is told what of its input is image and what padding."""
+    rows = {"CAM_FRONT": 420, "CAM_BACK": 300}
+    cut = dict(real_frame.cameras)
+    for name, height in rows.items():
+        camera = cut[name]
+        assert camera is not None
+        cut[name] = replace(camera, image=camera.image[:height])  # from the origin, so that the intrinsics stay true
+    frame = replace(real_frame, cameras=cut)
+    _, top, _, bottom = to_batch([frame], engine.config.input).valid_px[0].T
+    assert [round(height) for height in (bottom - top).tolist()] == [round(rows.get(name, 582) * 0.11) for name in cut]
+    for readings in (frame, frame.without("LIDAR_TOP")):
+        assert_same(engine.perceive(readings), torch_perceiver.perceive(readings))
 
 
 def test_a_rig_with_more_cameras_is_refused(engine: Perceiver) -> None:
