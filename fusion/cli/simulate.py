@@ -39,7 +39,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--every", type=int, default=1, metavar="N",
                         help="record every N-th keyframe only; velocities are known up to N = 3 (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default: %(default)s)")
-    parser.add_argument("--resume", action="store_true", help="keep the finished scenes of an earlier run with the same options, make the others")
+    parser.add_argument("--resume", action="store_true",
+                        help="keep the finished scenes of an earlier run with the same options, make the others; --scenes may be more than then")
     parser.set_defaults(run=run)
 
 

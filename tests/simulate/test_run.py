@@ -88,7 +88,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 
 def test_resume_of_another_request_names_the_difference(tmp_path: Path) -> None:
     simulate(tmp_path / "root", replace(REQUEST, scenes=1), parts=TOY)
-    for change, says in (({"seed": 12}, "--seed 11, not 12"), ({"scenes": 2}, "--scenes 1, not 2"), ({"duration_s": 3.0}, "--duration 2.0, not 3.0"),
+    for change, says in (({"seed": 12}, "--seed 11, not 12"), ({"duration_s": 3.0}, "--duration 2.0, not 3.0"),
                          ({"rig": replace(REQUEST.rig, lidar=None)}, "another --rig")):
         with pytest.raises(UserError, match=says):
             simulate(tmp_path / "root", replace(REQUEST, **({"scenes": 1} | change)), resume=True, parts=TOY)  # type: ignore[arg-type]
@@ -98,6 +98,16 @@ def test_resume_of_another_request_names_the_difference(tmp_path: Path) -> None:
     (tmp_path / "root" / "simulate.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
         simulate(tmp_path / "root", replace(REQUEST, scenes=1), resume=True, parts=TOY)
+
+
+def test_a_root_grows_to_what_it_would_have_been(tmp_path: Path) -> None:
+    simulate(tmp_path / "root", replace(REQUEST, scenes=2), parts=TOY)
+    assert simulate(tmp_path / "root", REQUEST, resume=True, parts=TOY)[-1] == "sim-11-0002"
+    simulate(tmp_path / "straight", REQUEST, parts=TOY)
+    assert contents(tmp_path / "root") == contents(tmp_path / "straight")
+    with pytest.raises(UserError, match=r"--resume: .*root holds the finished scene sim-11-0002; ask for at least --scenes 3"):
+        simulate(tmp_path / "root", replace(REQUEST, scenes=2), resume=True, parts=TOY)
+    assert contents(tmp_path / "root") == contents(tmp_path / "straight")
 
 
 def test_resume_of_nothing_starts(tmp_path: Path) -> None:

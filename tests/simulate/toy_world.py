@@ -122,7 +122,7 @@ class Stumbling:
     def __call__(self, scenery: Scenery) -> ToyCamera:
         self.left -= 1
         if self.left < 0:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
         return ToyCamera(scenery)
 
 

@@ -40,6 +40,13 @@ def finished(root: Path, names: Sequence[str]) -> list[str]:
     return [name for name in names if fragment_path(root, name).is_file()]
 
 
+def finished_indices(root: Path, request: Request) -> list[int]:
+    """Indices of all scenes of a request that are complete, also of those beyond its number of scenes."""
+    stems = {path.stem for path in (root / FOLDER).glob("*.tables")}
+    numbers = {int(number) for number in (stem.rpartition("-")[2] for stem in stems) if number.isdigit()}
+    return sorted(index for index in numbers if request.name(index) in stems)
+
+
 def merge(root: Path, request: Request, names: Sequence[str], fixed: Mapping[str, Sequence[Record]]) -> None:
     """Write all tables anew from the fragments of `names`, without ever holding more than one fragment.
 

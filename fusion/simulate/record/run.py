@@ -5,12 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ from fusion.config import to_mapping
 from fusion.errors import UserError
 from fusion.files import write_text
 from fusion.simulate.record.drive import Request
-from fusion.simulate.record.fragments import finished, merge
+from fusion.simulate.record.fragments import finished, finished_indices, merge
 from fusion.simulate.record.parts import Parts, real_parts
 from fusion.simulate.record.scene import remove_scenes
 from fusion.simulate.record.vocabulary import fixed_tables
@@ -42,23 +39,22 @@ def simulate(root: Path, request: Request, *, workers: int = 1, resume: bool = F
         root: folder, absent or empty unless `resume`.
         request: what to make.
         workers: processes.
-        resume: keep the finished scenes of an earlier run with the same request.
+        resume: keep the finished scenes of an earlier run with the same request, but for the number of scenes: no scene depends on it.
         parts: the simulators; None for the real ones.
 
     Returns:
         Names of all scenes.
 
     Raises:
-        UserError: a folder that is not empty or holds another request's scenes, a full disk, scenes that failed; the finished scenes
-            are valid in every case.
+        UserError: a folder that is not empty or holds another request's scenes, or more of them than are asked for, a full disk, scenes
+            that failed; the finished scenes are valid in every case.
     """
     if workers < 1:
         raise UserError(f"--workers {workers}: expected at least 1")
     names = [request.name(index) for index in range(request.scenes)]
     try:
         _prepare(root, request, resume)
-        with _terminating_as_interrupt():
-            failed = _make(root, request, names, workers, parts or real_parts())
+        failed = _make(root, request, names, workers, parts or real_parts())
     except OSError as error:
         count = len(finished(root, names))
         what = "no space left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"cannot be written ({error.strerror})"
@@ -79,6 +75,9 @@ def _prepare(root: Path, request: Request, resume: bool) -> None:
     path = root / SETTINGS
     if path.is_file() and resume:
         _check_same(path, asked)
+        last = max(finished_indices(root, request), default=-1)
+        if last >= request.scenes:
+            raise UserError(f"--resume: {root} holds the finished scene {request.name(last)}; ask for at least --scenes {last + 1}")
         for leftover in root.glob(".tables-*"):
             shutil.rmtree(leftover)
         remove_scenes(root, request, _missing(root, request))
@@ -94,6 +93,8 @@ def _check_same(path: Path, asked: dict[str, Any]) -> None:
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); give a new folder") from None
     for key in dict.fromkeys([*asked, *made]):
+        if key == "scenes":
+            continue
         was, now = made.get(key), asked.get(key)
         if was != now:
             option = f"--{key.removesuffix('_s').replace('_', '-')}"
@@ -153,20 +154,3 @@ class _Merger:
             merge(self._root, self._request, done, self._fixed)
             self._ended, self._merged = time.monotonic(), len(done)
             self._took_s = self._ended - began
-
-
-@contextmanager
-def _terminating_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does: workers stop, half scenes go, tables are merged."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
