@@ -13,7 +13,7 @@ from fusion.demo.schedule import Phase
 from fusion.demo.story import Story
 from fusion.demo.tables import scores_html, timing_html
 from fusion.demo.tracks import tracks_html
-from fusion.runtime.timing import hardware
+from fusion.hardware import hardware
 from fusion.types import DETECTION_CLASSES
 from fusion.viz.camera_mosaic import camera_grid
 from fusion.viz.draw_boxes import class_color
@@ -94,7 +94,7 @@ def _score_note(story: Story) -> str:
 def _hardware(story: Story) -> str:
     facts = hardware()
     where = facts["gpu"] or f"{facts['cpu']}, {facts['cpus']} cores"
-    return (f"Measured while this page was made, on {where} ({facts['torch_threads']} threads, torch {facts['torch']}), "
+    return (f"Measured while this page was made, on {where} ({facts['torch_threads']} threads, {facts['instructions']}, torch {facts['torch']}), "
             "reading files and drawing not counted.")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fusion.evaluate.by_state import StateScore
 from fusion.files import write_text
-from fusion.runtime.timing import hardware
+from fusion.hardware import hardware
 
 
 def states_mapping(scores: Sequence[StateScore], facts: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from array import array
 from collections.abc import Iterator
@@ -13,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from fusion.files import write_text
+from fusion.hardware import hardware
 
 
 class StageTimer:
@@ -44,23 +42,6 @@ class StageTimer:
             values = {"mean_ms": ms.mean(), "median_ms": median, "p95_ms": p95, "p99_ms": p99, "max_ms": ms.max()}
             result[name] = {"count": len(ms), **{key: round(float(value), 3) for key, value in values.items()}}
         return result
-
-
-def hardware() -> dict[str, Any]:
-    """What the times were measured on."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"cpu": _cpu_name(), "cpus": usable, "torch_threads": torch.get_num_threads(), "torch": torch.__version__, "gpu": gpu}
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def write_timing(path: Path, timer: StageTimer, **facts: Any) -> None:

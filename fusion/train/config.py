@@ -204,7 +204,7 @@ class TrainConfig:
         weight_decay: AdamW's decay of matrices and kernels (biases and norms are not decayed).
         schedule: "one_cycle" warms up from a tenth of `lr` and anneals to nearly zero; "cosine" only anneals after the warm-up.
         warmup: fraction of all steps spent warming up.
-        precision: "bf16-mixed" pays on hardware with bf16 arithmetic only; "32-true" elsewhere.
+        precision: "bf16-mixed" pays on hardware with bf16 arithmetic only, and is several times slower than "32-true" elsewhere; "auto" asks it.
         clip_norm: gradients are clipped to this norm.
         ema_decay: decay of the averaged weights that are exported; 0 exports the raw weights.
         seed: of initialisation, order, augmentation and dropout of sensors.
@@ -227,7 +227,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"
     warmup: float = 0.3
-    precision: Literal["bf16-mixed", "32-true"] = "32-true"
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "32-true"
     clip_norm: float = 10.0
     ema_decay: float = 0.999
     seed: int = 0

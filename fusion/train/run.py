@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from fusion.train.dataset import TrainDataset
 from fusion.train.ema import EmaCallback
 from fusion.train.init import take_weights
 from fusion.train.module import TrainModule
+from fusion.train.precision import decided, told
 from fusion.train.recipe import Recipe
 
 MODEL_FILE = "model.safetensors"
@@ -134,6 +136,10 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     if stop_after_epochs is not None:
         callbacks.append(StopAfter(stop_after_epochs))
     on_gpu = torch.cuda.is_available()
+    accelerator = "cuda" if on_gpu else "cpu"
+    precision = decided(config.precision, accelerator)
+    if tells:
+        print(told(precision, accelerator), file=sys.stderr, flush=True)
     # Withheld sensors leave whole encoders without a gradient in a step, hence find_unused_parameters.
     strategy: str | Strategy = "auto" if devices == 1 else DDPStrategy(
         find_unused_parameters=True, process_group_backend="nccl" if on_gpu else "gloo")
@@ -144,7 +150,7 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
                      ".*LeafSpec.*", ".*index_reduce.*"):
             warnings.filterwarnings("ignore", text)
         trainer = L.Trainer(
-            accelerator="gpu" if on_gpu else "cpu", devices=devices, strategy=strategy, precision=config.precision,
+            accelerator=accelerator, devices=devices, strategy=strategy, precision=precision,
             max_epochs=config.epochs, gradient_clip_val=config.clip_norm, callbacks=callbacks,
             logger=CSVLogger(str(out), name="log", flush_logs_every_n_steps=20), log_every_n_steps=config.log_every,
             use_distributed_sampler=False, enable_progress_bar=progress, enable_model_summary=False, default_root_dir=str(out),

@@ -18,6 +18,7 @@ from test_perceiver import READINGS, small
 from fusion.checkpoint import resolve_model
 from fusion.errors import UserError
 from fusion.export.ports import outputs_of
+from fusion.hardware import computes_bf16
 from fusion.inputs import prepare_inputs
 from fusion.runtime.backends.names import BackendName
 from fusion.runtime.backends.open import is_shipped, open_backend, open_spec
@@ -113,11 +114,19 @@ def test_the_file_chooses_the_backend(exported: Exported) -> None:
 def test_one_word_names_model_backend_and_bf16(exported: Exported) -> None:
     assert open_spec(f"{exported.folder}", threads=1).describe().startswith("onnxruntime")
     assert " f32, cpu, 1 threads" in open_spec(f"{exported.folder}@openvino", threads=1).describe()
-    assert open_spec("nano+bf16").describe().startswith("torch") and "bf16" in open_spec("nano+bf16").describe()
+    if computes_bf16("cpu"):
+        assert open_spec("nano+bf16").describe().startswith("torch") and "bf16" in open_spec("nano+bf16").describe()
     with pytest.raises(UserError, match="nano@openvin: backend 'openvin': expected one of torch, compile, onnxruntime"):
         open_spec("nano@openvin")
     with pytest.raises(UserError, match="no such weights"):
         open_spec("nan")
+
+
+@pytest.mark.parametrize("spec", ["nano+bf16", "nano@compile+bf16"])
+def test_no_bf16_where_it_would_be_emulated(monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "avx512_bf16": False, "architecture": "x86_64"})
+    with pytest.raises(UserError, match="--bf16: this cpu computes no bfloat16; leave it away"):
+        open_spec(spec)
 
 
 @pytest.mark.parametrize(("asked", "says"), [

@@ -5,7 +5,7 @@
 Arithmetic is what torch's FlopCounterMode counts: convolutions, matrix products and attention, a multiplication and an addition as two. It
 leaves out interpolation (grid_sample) and element-wise work; sparse convolutions, matrix products on the CPU, count for points strewn at
 random. Memory is the peak of a fresh process on the CPU beyond what stood there before, for one sample: an answer in float32, a step in the
-precision of the config.
+precision that the config asks for here.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fusion.evaluate.markdown import aligned
 from fusion.files import write_text
 from fusion.network import BevDuetNet, build_network
+from fusion.train.precision import decided
 from fusion.train.recipe import load_recipe
 from fusion.types import GroundTruth, SensorBatch
 
@@ -69,7 +70,7 @@ def step(name: str, cameras: int) -> dict[str, Any]:
     network, batch = scene(name, cameras)
     optimizer = torch.optim.AdamW(network.train().parameters(), lr=1e-4)
     before, start = peak_mb(), time.process_time()
-    with torch.autocast("cpu", torch.bfloat16, enabled=load_recipe(name).train.precision == "bf16-mixed"):
+    with torch.autocast("cpu", torch.bfloat16, enabled=decided(load_recipe(name).train.precision, "cpu") == "bf16-mixed"):
         losses = network.loss(batch, [GroundTruth.example()])
     torch.stack(list(losses.values())).sum().backward()
     optimizer.step()

@@ -121,7 +121,7 @@ def main() -> int:
         print(f"{name:<16}{result['parameters_m']:>9.2f}" + "".join(f"{stages[s]['median_ms']:>12.1f}" for s in STAGES)
               + f"{stages['total']['p95_ms']:>11.1f}{result['peak_mb']:>9.0f}{ratio:>9}")
     if args.json:
-        from fusion.runtime.timing import hardware
+        from fusion.hardware import hardware
 
         write_text(args.json, json.dumps({"hardware": hardware(), "repeats": args.repeats, "configs": results}, indent=2) + "\n")
     return 1 if all("error" in r for r in results.values()) else 0

@@ -10,6 +10,7 @@ import torch
 
 from fusion.errors import UserError
 from fusion.export.manifest import MANIFEST, read_manifest, sha256
+from fusion.hardware import computes_bf16
 from fusion.model import ModelConfig
 from fusion.runtime.backends.names import BACKENDS, BackendName
 from fusion.runtime.backends.protocol import Backend
@@ -116,6 +117,8 @@ def _of_checkpoint(model: str, backend: BackendName, device: str, bf16: bool, gi
     from fusion.checkpoint import load_checkpoint, resolve_model
     from fusion.runtime.backends.torch_eager import TorchBackend
 
+    if bf16 and not computes_bf16(device):
+        raise UserError(f"--bf16: this {device} computes no bfloat16; leave it away")
     network, config = load_checkpoint(resolve_model(model), given)
     if backend == "compile":
         from fusion.runtime.backends.torch_compiled import CompiledBackend
