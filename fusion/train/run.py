@@ -170,8 +170,9 @@ def _fit(trainer: Any, module: TrainModule, resume_from: Path | None) -> None:
             trainer.fit(module, ckpt_path=str(resume_from), weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from None
-    except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError) as error:
-        of_the_file = not isinstance(error, RuntimeError) or any(s in str(error) for s in ("PytorchStreamReader", "state_dict", "archive"))
+    except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, ValueError) as error:
+        told = {RuntimeError: ("PytorchStreamReader", "state_dict", "archive"), ValueError: ("loaded state dict",)}  # the latter of an older grouping
+        of_the_file = all(any(s in str(error) for s in parts) for kind, parts in told.items() if isinstance(error, kind))
         if resume_from is None or not of_the_file:
             raise
         differences = _differences(module, resume_from) if "state_dict" in str(error) else []
