@@ -63,7 +63,8 @@ class NetworkConfig:
         if not self.classes:
             raise ValueError("classes: expected at least one class, got none")
         if self.query_loss.peaks not in (TargetConfig(), self.targets):
-            raise ValueError(f"query_loss.peaks: a network is taught the peaks of `targets`, {self.targets}; set them there, got {self.query_loss.peaks}")
+            raise ValueError(f"query_loss.peaks: a network is taught the peaks of `targets`, {self.targets}; expected other ones there, got"
+                             f" {self.query_loss.peaks} here")
         if isinstance(self.fuser, DualStreamConfig):
             depth = isinstance(self.lift, SplatConfig) or self.lift.depth is not None
             query = isinstance(self.head, QueryHeadConfig)

@@ -198,7 +198,7 @@ class TrainConfig:
 
     Attributes:
         epochs: passes over the (balanced) samples.
-        batch_size: samples per step and device.
+        batch_size: samples per step and device; batch normalisation in training is by these alone.
         lr: peak learning rate of AdamW.
         lr_inherited: factor of it for parts taken from another network (--init-parts), which have less to learn than the fresh ones beside.
         weight_decay: AdamW's decay of matrices and kernels (biases, norms, learned scales and tokens are not decayed).
