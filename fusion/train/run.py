@@ -172,8 +172,11 @@ def _fit(trainer: Any, module: TrainModule, resume_from: Path | None) -> None:
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from None
     except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, ValueError) as error:
-        told = {RuntimeError: ("PytorchStreamReader", "state_dict", "archive"), ValueError: ("loaded state dict",)}  # the latter of an older grouping
-        of_the_file = all(any(s in str(error) for s in parts) for kind, parts in told.items() if isinstance(error, kind))
+        signs: dict[type[Exception], tuple[str, ...]] = {
+            RuntimeError: ("PytorchStreamReader", "state_dict", "archive"),
+            ValueError: ("loaded state dict",),  # the optimiser's, of parameters in other groups
+        }
+        of_the_file = all(any(s in str(error) for s in parts) for kind, parts in signs.items() if isinstance(error, kind))
         if resume_from is None or not of_the_file:
             raise
         differences = _differences(module, resume_from) if "state_dict" in str(error) else []

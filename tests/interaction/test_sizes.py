@@ -56,4 +56,4 @@ def test_scales_tokens_and_biases_do_not_decay_whatever_their_shape() -> None:
     kernels = {id(module.weight) for module in network.modules() if isinstance(module, layers)}
     assert decayed == kernels
     assert kept == {id(p) for p in network.parameters()} - kernels
-    assert id(network.fuser.layers[0].scales["polar"]) in kept  # type: ignore[index, union-attr]
+    assert id(dict(network.named_parameters())["fuser.layers.0.scales.polar"]) in kept
