@@ -62,6 +62,9 @@ class NetworkConfig:
             raise ValueError(f"grid: expected cells divisible by out_stride {self.out_stride}, got {self.grid.shape}")
         if not self.classes:
             raise ValueError("classes: expected at least one class, got none")
+        if self.query_loss.peaks not in (TargetConfig(), self.targets):
+            raise ValueError(f"query_loss.peaks: a network is taught the peaks of `targets`, {self.targets}; expected other ones there, got"
+                             f" {self.query_loss.peaks} here")
         if isinstance(self.fuser, DualStreamConfig):
             depth = isinstance(self.lift, SplatConfig) or self.lift.depth is not None
             query = isinstance(self.head, QueryHeadConfig)

@@ -31,6 +31,16 @@ class SplatConfig:
     depth_range_m: tuple[float, float] = (1.0, 61.0)
     depth_step_m: float = 1.0
 
+    def __post_init__(self) -> None:
+        low, high = self.depth_range_m
+        if not 0 < low < high or not self.depth_step_m > 0:
+            raise ValueError(f"depth_range_m, depth_step_m: expected 0 < near < far and a positive step, got {(low, high)}, {self.depth_step_m}")
+        bins = (high - low) / self.depth_step_m
+        if abs(bins - round(bins)) > 1e-6:  # a depth beyond the last bin would be taught as one that does not exist
+            raise ValueError(f"depth_step_m: expected depth_range_m {(low, high)} to be whole steps, got {bins:g} of {self.depth_step_m} m")
+        if self.channels < 1:
+            raise ValueError(f"channels: expected at least 1, got {self.channels}")
+
     @property
     def bins(self) -> int:
         """Number of depth bins."""
@@ -78,7 +88,8 @@ def splat_grid(sensors: SensorBatch, feature_hw: tuple[int, int], grid: BevGrid,
     seen = torch.zeros(batch * size_x * size_y, device=device).index_fill(0, cell, 1.0).view(batch, 1, size_x, size_y)
     nearest = lidar_depth_m(sensors, feature_hw)
     known = (nearest >= low) & (nearest < high)
-    depth_bin = torch.where(known, torch.floor((torch.where(known, nearest, low) - low) / config.depth_step_m).long(), -1)
+    at = torch.floor((torch.where(known, nearest, low) - low) / config.depth_step_m).long().clamp(max=config.bins - 1)  # rounding may reach `high`
+    depth_bin = torch.where(known, at, -1)
     return SplatGrid(source=source, cell=cell, seen=seen, depth_bin=depth_bin)
 
 

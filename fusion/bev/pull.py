@@ -38,8 +38,8 @@ class PullConfig:
     depth: DepthBins | None = None
 
     def __post_init__(self) -> None:
-        if not self.heights_m or self.views < 1:
-            raise ValueError(f"heights_m, views: expected at least one each, got {self.heights_m}, {self.views}")
+        if not self.heights_m or self.views < 1 or self.channels < 1:
+            raise ValueError(f"heights_m, views, channels: expected at least one each, got {self.heights_m}, {self.views}, {self.channels}")
 
 
 @dataclass(frozen=True, kw_only=True)

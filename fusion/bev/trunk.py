@@ -25,6 +25,8 @@ class TrunkConfig:
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks) or not self.channels:
             raise ValueError(f"blocks: expected one number per scale {self.channels}, got {self.blocks}")
+        if min(*self.channels, *self.blocks, self.out_channels) < 1:
+            raise ValueError(f"channels, blocks, out_channels: expected at least 1 each, got {self.channels}, {self.blocks}, {self.out_channels}")
 
 
 class _Block(nn.Module):
@@ -54,7 +56,7 @@ class BevTrunk(nn.Module):
         self.scales, self.lateral = nn.ModuleList(), nn.ModuleList()
         for level, (channels, count) in enumerate(zip(config.channels, config.blocks, strict=True)):
             blocks: list[nn.Module] = []
-            for index in range(max(count, 1)):
+            for index in range(count):
                 blocks.append(_Block(in_channels, channels, 2 if level > 0 and index == 0 else 1))
                 in_channels = channels
             self.scales.append(nn.Sequential(*blocks))

@@ -33,7 +33,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--init-parts", metavar="PARTS",
                         help="take only these parts of --init, comma-separated, as lidar,trunk (MINE=THEIRS where it differs); others start fresh")
     parser.add_argument("--devices", type=int, default=1,
-                        help="GPUs, or CPU processes without a GPU, train.batch_size samples each in a step; train.lr stays as it is (default 1)")
+                        help="GPUs, or CPU processes without a GPU, train.batch_size samples each in a step, batch-normalised by themselves; train.lr"
+                             " stays as it is (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="sets", help="override, as train.epochs=2")
     parser.set_defaults(run=run)
     return parser

@@ -27,6 +27,10 @@ class CameraConfig:
     channels: int = 48
     stride: Literal[8, 16] = 8
 
+    def __post_init__(self) -> None:
+        if self.channels < 1:
+            raise ValueError(f"channels: expected at least 1, got {self.channels}")
+
     def feature_hw(self, image_hw: tuple[int, int]) -> tuple[int, int]:
         """Feature size `(h, w)` for images of `(H, W)` pixels."""
         return -(-image_hw[0] // self.stride), -(-image_hw[1] // self.stride)

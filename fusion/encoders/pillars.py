@@ -30,6 +30,11 @@ class PillarConfig:
     out_channels: int = 48
     max_points: int = 16
 
+    def __post_init__(self) -> None:
+        for name in ("channels", "out_channels", "max_points"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PillarInput:

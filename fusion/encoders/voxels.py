@@ -31,6 +31,12 @@ class VoxelConfig:
     channels: tuple[int, ...] = (16, 32, 64, 64)
     out_channels: int = 128
 
+    def __post_init__(self) -> None:
+        if not self.z_cell_m > 0:
+            raise ValueError(f"z_cell_m: expected a positive length, got {self.z_cell_m}")
+        if min(self.out_channels, *self.channels) < 1:
+            raise ValueError(f"channels, out_channels: expected at least 1 each, got {self.channels}, {self.out_channels}")
+
     def size_z(self, grid: BevGrid) -> int:
         """Voxels of a column."""
         return max(1, round((grid.z_range_m[1] - grid.z_range_m[0]) / self.z_cell_m))

@@ -183,4 +183,4 @@ def _box_problem(box: Any, token: str) -> str | None:
 
 
 def _is_number(value: Any, nan_ok: bool = False) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and (nan_ok or abs(value) < float("inf"))
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and (abs(value) < float("inf") or (nan_ok and value != value))

@@ -27,6 +27,8 @@ class BevGrid:
             if not low < high:
                 raise ValueError(f"{name}: expected (min, max) with min < max, got ({low}, {high})")
             object.__setattr__(self, name, (float(low), float(high)))
+        if not self.cell_m > 0:
+            raise ValueError(f"cell_m: expected a positive length, got {self.cell_m}")
         for name in ("x_range_m", "y_range_m"):
             low, high = getattr(self, name)
             cells = (high - low) / self.cell_m

@@ -26,6 +26,11 @@ class HeadConfig:
     channels: int = 48
     hidden: int = 32
 
+    def __post_init__(self) -> None:
+        for name in ("channels", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeadOutput:

@@ -27,6 +27,10 @@ class PerspectiveConfig:
 
     hidden: int = 48
 
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise ValueError(f"hidden: expected at least 1, got {self.hidden}")
+
 
 class PerspectiveHead(nn.Module):
     """Image features -> class heatmaps."""

@@ -26,6 +26,11 @@ class TargetConfig:
     min_overlap: float = 0.1
     min_radius: int = 2
 
+    def __post_init__(self) -> None:
+        if not 0 < self.min_overlap < 1 or self.min_radius < 0:
+            raise ValueError(f"min_overlap, min_radius: expected an overlap between 0 and 1 and a radius >= 0, got {self.min_overlap},"
+                             f" {self.min_radius}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CentreTargets:

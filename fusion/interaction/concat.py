@@ -22,6 +22,10 @@ class ConcatConfig:
     kind: Literal["concat"] = "concat"
     channels: int = 48
 
+    def __post_init__(self) -> None:
+        if self.channels < 1:
+            raise ValueError(f"channels: expected at least 1, got {self.channels}")
+
 
 class ConcatFuser(nn.Module):
     """Both maps and the planes that say what is there, through one 1x1 convolution.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,9 @@ class CentreLossConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.class_balance <= 1:
             raise ValueError(f"class_balance: expected 0 to 1, got {self.class_balance}")
+        for f in fields(self):
+            if not 0 <= getattr(self, f.name) < float("inf"):
+                raise ValueError(f"{f.name}: expected a weight of at least 0, got {getattr(self, f.name)}")
 
 
 def class_weights(labels: Tensor, num_classes: int, balance: float) -> Tensor:

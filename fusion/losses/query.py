@@ -32,7 +32,7 @@ class QueryLossConfig:
         velocity: share of the two velocities in `box`.
         direction, attributes: cross-entropies.
         match: what the assignment weighs.
-        peaks: how wide the heatmap's peaks are (where the truth comes as boxes).
+        peaks: how wide the heatmap's peaks are where the truth comes as boxes; a network is taught those of its `targets`.
     """
 
     class_balance: float = 0.0
@@ -48,6 +48,9 @@ class QueryLossConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.class_balance <= 1:
             raise ValueError(f"class_balance: expected 0 to 1, got {self.class_balance}")
+        for name in ("heatmap", "label", "box", "velocity", "direction", "attributes"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name}: expected a weight of at least 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)

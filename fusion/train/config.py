@@ -198,10 +198,10 @@ class TrainConfig:
 
     Attributes:
         epochs: passes over the (balanced) samples.
-        batch_size: samples per step and device.
+        batch_size: samples per step and device; batch normalisation in training is by these alone.
         lr: peak learning rate of AdamW.
         lr_inherited: factor of it for parts taken from another network (--init-parts), which have less to learn than the fresh ones beside.
-        weight_decay: AdamW's decay of matrices and kernels (biases and norms are not decayed).
+        weight_decay: AdamW's decay of matrices and kernels (biases, norms, learned scales and tokens are not decayed).
         schedule: "one_cycle" warms up from a tenth of `lr` and anneals to nearly zero; "cosine" only anneals after the warm-up.
         warmup: fraction of all steps spent warming up.
         precision: "bf16-mixed" pays on hardware with bf16 arithmetic only, and is several times slower than "32-true" elsewhere; "auto" asks it.

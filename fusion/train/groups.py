@@ -14,7 +14,7 @@ ENCODERS = {"camera": "camera", "lift": "camera", "lidar": "lidar"}
 
 def parameter_groups(network: nn.Module, lr: float, weight_decay: float, *, inherited: Collection[str] = (), lr_inherited: float = 1.0,
                      by_modality: bool = False) -> list[dict[str, Any]]:
-    """Groups for an optimiser; kernels and matrices decay, biases, norms and other vectors do not.
+    """Groups for an optimiser; kernels and matrices of layers decay, and nothing else: no bias, norm, learned scale or token, whatever its shape.
 
     Args:
         lr: peak learning rate.
@@ -26,7 +26,8 @@ def parameter_groups(network: nn.Module, lr: float, weight_decay: float, *, inhe
         if parameter.requires_grad:
             modality = ENCODERS.get(name.partition(".")[0], "") if by_modality else ""
             factor = lr_inherited if name in inherited else 1.0
-            groups.setdefault((modality, factor, parameter.dim() > 1), []).append(parameter)
+            decays = parameter.dim() > 1 and name.rpartition(".")[2] == "weight"
+            groups.setdefault((modality, factor, decays), []).append(parameter)
     return [{"params": groups[key], "lr": lr * key[1], "weight_decay": weight_decay if key[2] else 0.0, "modality": key[0]}
             for key in sorted(groups, key=lambda key: (key[0], -key[1], not key[2]))]
 

@@ -91,7 +91,8 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
             uninterrupted run would have had.
         init: a checkpoint to start from, for fine-tuning; None starts from fresh weights.
         init_parts: take these parts of it alone (`lidar`, `trunk`, ...; they must be alike in both networks), the others start fresh.
-        devices: GPUs, or processes on the CPU where there is no GPU; more than one trains by DDP, `batch_size` samples each.
+        devices: GPUs, or processes on the CPU where there is no GPU; more than one trains by DDP, `batch_size` samples each,
+            which are normalised by their own statistics; of running statistics, those of the first device are kept.
         stop_after_epochs: end early, to be resumed; the schedule stays that of `recipe.train.epochs`.
         progress: show a progress bar.
 
@@ -113,7 +114,7 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
     if resume and init is not None:
         raise UserError(f"--init {init}: a resumed run has weights already; leave one of --init and --resume away")
     if devices < 1 or (torch.cuda.is_available() and devices > torch.cuda.device_count()):
-        raise UserError(f"--devices {devices}: expected 1 to {max(torch.cuda.device_count(), 1)}")
+        raise UserError(f"--devices {devices}: expected {f'1 to {torch.cuda.device_count()}' if torch.cuda.is_available() else 'at least 1'}")
     if init_parts is not None and init is None:
         raise UserError(f"--init-parts {','.join(init_parts)}: expected --init with a model to take them from")
     start = None if init is None else load_checkpoint(init)
@@ -170,8 +171,12 @@ def _fit(trainer: Any, module: TrainModule, resume_from: Path | None) -> None:
             trainer.fit(module, ckpt_path=str(resume_from), weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from None
-    except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError) as error:
-        of_the_file = not isinstance(error, RuntimeError) or any(s in str(error) for s in ("PytorchStreamReader", "state_dict", "archive"))
+    except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, ValueError) as error:
+        signs: dict[type[Exception], tuple[str, ...]] = {
+            RuntimeError: ("PytorchStreamReader", "state_dict", "archive"),
+            ValueError: ("loaded state dict",),  # the optimiser's, of parameters in other groups
+        }
+        of_the_file = all(any(s in str(error) for s in parts) for kind, parts in signs.items() if isinstance(error, kind))
         if resume_from is None or not of_the_file:
             raise
         differences = _differences(module, resume_from) if "state_dict" in str(error) else []

@@ -165,6 +165,7 @@ def with_box(**changes: object) -> str:
     (with_box(size=[1, 0, 2]), r"size: expected positive width, length and height, got \[1, 0, 2\]"),
     (with_box(rotation=[0, 0.0, 0, 0]), r"rotation: expected a quaternion w, x, y, z that is not zero"),
     (with_box(translation=[1, 2, float("nan")]), "translation: expected 3 finite"),
+    (with_box(velocity=[float("inf"), 0]), "velocity: expected 2 finite numbers, got"),
     (with_box(attribute_name="flying"), "attribute_name: .*got 'flying'"),
 ])
 def test_bad_files_are_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:

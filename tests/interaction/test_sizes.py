@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tiny_dual import dual_config, tiny_net
 
+from fusion.interaction.absent import AbsentConfig
 from fusion.network import build_network
 from fusion.network_config import NetworkConfig
 from fusion.train.groups import parameter_groups
@@ -44,3 +46,14 @@ def test_the_sizes_that_are_promised() -> None:
     assert base.bev_grid.shape == (128, 128) and base.lift.kind == "pull"  # the splatting lift reduces by index_add, which no deployed graph may
     assert large.bev_grid.shape == (180, 180) and large.bev_grid.cell_m == pytest.approx(0.6)
     assert (large.head.kind, large.head.queries, large.head.layers) == ("query", 200, 4)
+
+
+def test_scales_tokens_and_biases_do_not_decay_whatever_their_shape() -> None:
+    network = tiny_net(fuser=dual_config(absent=AbsentConfig(kind="predict", tokens=4, channels=8, heads=2)))
+    (decayed, kept) = ({id(p) for group in parameter_groups(network, 1e-3, 0.01) if (group["weight_decay"] > 0) is decays for p in group["params"]}
+                       for decays in (True, False))
+    layers = (torch.nn.Conv2d, torch.nn.Linear)
+    kernels = {id(module.weight) for module in network.modules() if isinstance(module, layers)}
+    assert decayed == kernels
+    assert kept == {id(p) for p in network.parameters()} - kernels
+    assert id(dict(network.named_parameters())["fuser.layers.0.scales.polar"]) in kept

@@ -216,6 +216,14 @@ def test_splat_puts_depth_where_pull_looks() -> None:
     assert (padded.depth_bin == -1).all()
 
 
+def test_the_last_depth_that_splat_knows_is_of_its_last_bin(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SplatConfig(channels=4, depth_range_m=(1.0, 7.3), depth_step_m=0.7)
+    depth = float(np.nextafter(np.float32(7.3), np.float32(0)))  # in float32, 9 whole steps
+    monkeypatch.setattr("fusion.bev.lift_splat.lidar_depth_m", lambda sensors, size: torch.full((1, 1, *size), depth))
+    where = splat_grid(SensorBatch.example(cameras=1, size_hw=(16, 24)), (2, 3), GRID, config)
+    assert (where.depth_bin == config.bins - 1).all()
+
+
 def test_splat_follows_a_world_that_augmentation_scaled() -> None:
     batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
     scaled = torch.diag(torch.tensor([0.5, 0.5, 0.5, 1.0]))  # what was at 2 m is at 1 m

@@ -14,10 +14,12 @@ from fusion.encoders.camera import CameraConfig
 from fusion.encoders.pillars import PillarConfig
 from fusion.encoders.resnet import ResNetConfig
 from fusion.encoders.voxels import VoxelConfig
+from fusion.errors import UserError
 from fusion.geometry.grid import BevGrid
 from fusion.heads.centre import HeadConfig, HeadOutput
 from fusion.heads.decode import DecodeConfig
 from fusion.interaction.concat import ConcatConfig
+from fusion.model import load_model_config
 from fusion.network import BevDuetNet, build_network
 from fusion.network_config import NetworkConfig
 from fusion.types import GroundTruth, SensorBatch
@@ -208,3 +210,27 @@ def test_config_refuses_what_cannot_be_built() -> None:
         NetworkConfig(camera=None, lidar=None)
     with pytest.raises(ValueError, match="divisible by out_stride 8"):
         NetworkConfig(grid=replace(GRID, cell_m=6.4), out_stride=8)
+
+
+@pytest.mark.parametrize(("setting", "message"), [
+    ("grid.cell_m=0", "grid: cell_m: expected a positive length, got 0.0"),
+    ("lift={kind: splat, depth_range_m: [1, 61.4]}", "lift: depth_step_m: expected .* whole steps, got 60.4 of 1.0 m"),
+    ("lift={kind: splat, depth_step_m: 0}", "lift: depth_range_m, depth_step_m: .* got .1.0, 61.0., 0.0"),
+    ("lift={kind: splat, depth_range_m: [61, 1]}", "expected 0 < near < far"),
+    ("lift={kind: splat, channels: 0}", "lift: channels: expected at least 1, got 0"),
+    ("lift.channels=0", "heights_m, views, channels: expected at least one each"),
+    ("camera.channels=-1", "camera: channels: expected at least 1, got -1"),
+    ("lidar.max_points=0", "lidar: max_points: expected at least 1, got 0"),
+    ("lidar={kind: voxels, z_cell_m: 0}", "lidar: z_cell_m: expected a positive length"),
+    ("fuser.channels=0", "fuser: channels: expected at least 1, got 0"),
+    ("trunk.blocks=[1, 0, 2]", "trunk: channels, blocks, out_channels: expected at least 1 each"),
+    ("head.hidden=0", "head: hidden: expected at least 1, got 0"),
+    ("perspective.hidden=0", "perspective: hidden: expected at least 1, got 0"),
+    ("targets.min_overlap=0", "targets: min_overlap, min_radius: expected an overlap between 0 and 1"),
+    ("loss.heatmap=-1", "loss: heatmap: expected a weight of at least 0, got -1.0"),
+    ("query_loss.box=.nan", "query_loss: box: expected a weight of at least 0, got nan"),
+    ("query_loss.peaks.min_radius=1", "query_loss.peaks: a network is taught the peaks of `targets`"),
+])
+def test_a_setting_that_would_fail_later_or_do_nothing_is_one_line(setting: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_model_config("nano", [f"model.network.{setting}"])

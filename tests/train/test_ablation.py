@@ -101,7 +101,7 @@ def test_a_broken_off_cell_goes_on_and_a_finished_one_is_left_alone(tool: Module
         recipe.model.network, decode=replace(recipe.model.network.decode, max_boxes=5))))
     asked: list[list[str]] = []
     monkeypatch.setattr("fusion.train.recipe.load_recipe", lambda name, sets: asked.append([name, *sets]) or recipe)
-    monkeypatch.setattr("fusion.data.open.open_source", lambda *_: SyntheticSource())
+    monkeypatch.setattr("fusion.data.open.open_source", lambda *_, **__: SyntheticSource())
     monkeypatch.setattr("fusion.evaluate.by_state.score_states", scored)
     folder = tmp_path / "wide" / "4"
     train(recipe, SyntheticSource(), folder, stop_after_epochs=1, progress=False)

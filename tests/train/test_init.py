@@ -52,3 +52,12 @@ def test_a_run_of_another_network_is_not_resumed(tmp_path: Path) -> None:
     trainer = SimpleNamespace(fit=lambda module, ckpt_path, weights_only: module.load_state_dict(torch.load(ckpt_path)["state_dict"]))
     with pytest.raises(UserError, match=r"\(1 tensors differ\); train anew in another --out\n  weight: expected \(3, 4\), got \(3, 2\)"):
         _fit(trainer, nn.Linear(4, 3), tmp_path / "last.ckpt")  # type: ignore[arg-type]
+
+
+def test_a_run_of_other_groups_of_parameters_is_not_resumed(tmp_path: Path) -> None:
+    layer = nn.Linear(4, 3)
+    torch.save({"optimizer": torch.optim.AdamW([{"params": [layer.weight, layer.bias]}]).state_dict()}, tmp_path / "last.ckpt")
+    optimizer = torch.optim.AdamW([{"params": [layer.weight]}])
+    trainer = SimpleNamespace(fit=lambda module, ckpt_path, weights_only: optimizer.load_state_dict(torch.load(ckpt_path)["optimizer"]))
+    with pytest.raises(UserError, match=r"cannot be resumed .*doesn't match the size of optimizer's group\); train anew in another --out$"):
+        _fit(trainer, layer, tmp_path / "last.ckpt")  # type: ignore[arg-type]

@@ -161,7 +161,7 @@ def test_two_devices_through_the_same_command(tmp_path: Path) -> None:
     script = tmp_path / "command.py"  # the command itself, on a data set that needs no files
     script.write_text(
         "import sys\nimport yaml, synthetic, fusion.data.open\n"
-        "fusion.data.open.open_source = lambda *_: synthetic.SyntheticSource()\n"
+        "fusion.data.open.open_source = lambda *_, **__: synthetic.SyntheticSource()\n"
         "from fusion.cli.main import main\nsys.exit(main(sys.argv[1:]))\n")
     config = tmp_path / "tiny.yaml"
     import yaml
