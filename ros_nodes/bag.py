@@ -77,8 +77,8 @@ def _sensors(pairs: list[str]) -> dict[str, str]:
     sensors: dict[str, str] = {}
     for pair in pairs:
         name, _, topic = pair.partition("=")
-        if not name or not topic.startswith("/") or name in sensors:
-            raise UserError(f"--sensor {pair!r}: expected NAME=/topic, each name once, such as CAM_FRONT=/front/image_raw")
+        if not name or not topic.startswith("/") or name in sensors or topic in sensors.values():
+            raise UserError(f"--sensor {pair!r}: expected NAME=/topic, each name and topic once, such as CAM_FRONT=/front/image_raw")
         sensors[name] = topic
     return sensors
 

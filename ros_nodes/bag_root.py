@@ -17,7 +17,15 @@ from ros_nodes.bag_keyframes import BagScene, find_scenes
 from ros_nodes.bag_reader import open_bag
 from ros_nodes.bag_scan import BagContents, BagReading, scan_bag
 from ros_nodes.bag_tables import BagTables
-from ros_nodes.conversion import CLOUD_FIELDS, Transform, cloud_columns, image_from_compressed_msg, image_from_msg
+from ros_nodes.conversion import (
+    CLOUD_FIELDS,
+    Transform,
+    cloud_columns,
+    image_from_compressed_msg,
+    image_from_msg,
+    intensity_of,
+    is_mosaic,
+)
 from ros_nodes.player_codec import Codec, rosbags_codec, stamp_of
 from ros_nodes.player_topics import BASE_FRAME, CLOUD, COMPRESSED, FIXED_FRAME
 from ros_nodes.transforms import MAX_GAP_NS, TransformTree, TransformUnavailable
@@ -28,7 +36,7 @@ def write_root(bag: Path, out: Path, version: str, *, sensors: Mapping[str, str]
                warn: Callable[[str], object] = print) -> dict[str, int]:
     """Write a bag's images and clouds as a data root.
 
-    JPEG and PNG bytes stay as they are; raw and distorted images become PNG (undistorted: the format knows no lens). Keyframes are those
+    JPEG and PNG bytes stay as they are; mosaics, raw and distorted images become PNG (undistorted: the format knows no lens). Keyframes are those
     of the bag's /dataset/sample, else one every `keyframe_every_s`.
 
     Args:
@@ -137,10 +145,14 @@ class _RootWriter:
         if not {"x", "y", "z"} <= columns.keys():
             raise BadSensorData(f"point cloud: fields {sorted(columns)}; expected x, y and z among them")
         zero = np.zeros(len(columns["x"]), np.float32)
-        points = np.stack([columns.get(name, zero).astype(np.float32) for name in CLOUD_FIELDS], axis=1)
+        intensity = intensity_of(columns)
+        columns["intensity"] = zero if intensity is None else intensity
+        with np.errstate(over="ignore"):  # float64 fields may hold what float32 cannot: left out below
+            points = np.stack([columns.get(name, zero).astype(np.float32) for name in CLOUD_FIELDS], axis=1)
         if self._intensity_max != 255:
             points[:, 3] *= np.float32(255 / self._intensity_max)
-        points = points[np.isfinite(points).all(axis=1)]
+        points = points[np.isfinite(points[:, :3]).all(axis=1)]
+        points[:, 3:] = np.nan_to_num(points[:, 3:], posinf=255, neginf=0)
         if not len(points):
             raise BadSensorData("point cloud: no points")
         return bytes(points.astype("<f4").tobytes())
@@ -154,12 +166,11 @@ class _RootWriter:
 
     def _image(self, name: str, kind: str, data: bytes, model: CameraModel) -> tuple[bytes, str, np.ndarray, tuple[int, int]]:
         message = self._codec.decode(kind, data)
-        if kind == COMPRESSED and model.is_pinhole:
-            content = bytes(message.data)
-            image_from_compressed_msg(message)  # what cannot be decoded is no reading
-            return content, "png" if content.startswith(b"\x89PNG") else "jpg", model.intrinsics, (model.width, model.height)
         image = image_from_compressed_msg(message) if kind == COMPRESSED else image_from_msg(message)
         image, intrinsics = self._undistorters.of(name, model).undistort(image)
+        if kind == COMPRESSED and model.is_pinhole and not is_mosaic(message):
+            content = bytes(message.data)
+            return content, "png" if content.startswith(b"\x89PNG") else "jpg", intrinsics, (model.width, model.height)
         return cv2.imencode(".png", image[..., ::-1])[1].tobytes(), "png", intrinsics, (model.width, model.height)
 
 

@@ -123,6 +123,7 @@ class FusionNode(ManagedNode):
             self.get_logger().warning("inference did not end in time; its answer will be dropped")
             self._ending = self._pipeline
         self._pipeline = None
+        self._status.motion = ""  # no answer rests on it any more
         gc.unfreeze()
 
     def release(self) -> None:
@@ -133,6 +134,8 @@ class FusionNode(ManagedNode):
         if self._publisher is not None:
             self._publisher.destroy()
         self._publisher = self._config = self._perceiver = None
+        if self._ending is not None and self._ending.stop(0.0):
+            self._ending = None  # it holds its network
         self._tree, self._calibrations = TransformTree(), Calibrations()
         gc.collect()
 

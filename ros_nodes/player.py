@@ -94,6 +94,8 @@ class Player:
 
     def _play(self) -> None:
         error: BaseException | None = None
+        with self._change:  # nothing ends before it began: whoever is told of the end may not know this player yet
+            self._change.wait_for(lambda: self._stopped or not self._paused)
         try:
             while (item := self._next()) is not None:
                 if not isinstance(item, Event):

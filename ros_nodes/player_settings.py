@@ -9,7 +9,7 @@ from typing import Any
 from fusion.errors import UserError
 from ros_nodes.bag_reader import BagSource
 from ros_nodes.faults import load_faults
-from ros_nodes.parameter_checks import choice, flag, number, suggest, text
+from ros_nodes.parameter_checks import BUILT_IN, choice, flag, number, suggest, text, texts
 from ros_nodes.player_codec import Codec
 from ros_nodes.player_events import Event, RootSource, Source, repeated
 from ros_nodes.player_root import Recording
@@ -32,9 +32,6 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
 }
 """Name -> default and description."""
 
-_BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
-
-
 @dataclass(frozen=True, kw_only=True)
 class PlayerSettings:
     """What the player was asked to do, see `PARAMETERS`."""
@@ -56,14 +53,13 @@ class PlayerSettings:
 def read_settings(values: Mapping[str, Any]) -> PlayerSettings:
     """Check the values of `PARAMETERS`; UserError naming the one that is impossible, or a parameter that there is not."""
     for name in values:
-        if name not in PARAMETERS and not name.startswith(_BUILT_IN):
+        if name not in PARAMETERS and not name.startswith(BUILT_IN):
             raise UserError(f"parameter {name!r}: unknown{suggest(name, PARAMETERS)}")
     values = {name: default for name, (default, _) in PARAMETERS.items()} | {name: value for name, value in values.items() if value is not None}
     scenes = values["scenes"]
-    names = scenes.split(",") if isinstance(scenes, str) else list(scenes or [])
-    names = [str(name).strip() for name in names if str(name).strip()]
+    names = texts("scenes", scenes.split(",") if isinstance(scenes, str) else scenes, "a text or a list of texts")
     settings = PlayerSettings(
-        dataroot=text("dataroot", values["dataroot"], empty=True), version=text("version", values["version"]), scenes=tuple(names) or None,
+        dataroot=text("dataroot", values["dataroot"], empty=True), version=text("version", values["version"]), scenes=names or None,
         sweeps=flag("sweeps", values["sweeps"]), bag=text("bag", values["bag"], empty=True),
         rate=number("rate", values["rate"], above=0, most=100), loop=flag("loop", values["loop"]),
         transport=choice("transport", values["transport"], TRANSPORTS), faults=text("faults", values["faults"], empty=True),

@@ -99,7 +99,7 @@ class SensorSubscriptions:
     def follow(self) -> None:
         """Subscribe to each topic as its publishers offer now. What a reliable publisher sends while that changes may be lost."""
         for topic in self._topics:
-            found = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(topic.name))
+            found = self._node.get_publishers_info_by_topic(topic.name)  # it remaps the name
             way = way_for([publisher.qos_profile for publisher in found], topic.way, asked=topic.asked, latching=topic.latching)
             if topic.subscription is None or way != topic.way:
                 if topic.subscription is not None:

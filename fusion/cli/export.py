@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
                         " tensorrt, a folder exported as onnx, perhaps elsewhere (default: %(default)s)")
     parser.add_argument("--format", choices=("onnx", "openvino", "tensorrt"), default="onnx", help="(default: %(default)s)")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="(default: %(default)s)")
-    parser.add_argument("--cameras", type=int, default=6, metavar="N", help="camera slots; a rig with fewer leaves some empty (default: %(default)s)")
+    parser.add_argument("--cameras", type=int, metavar="N", help="camera slots; a rig with fewer leaves some empty (default: 6)")
     parser.add_argument("--out", type=Path, required=True, help="folder: new, empty, or an earlier export, which is then replaced")
     parser.add_argument("--calibration", type=Path, metavar="DATAROOT", help="int8: data set to see activations on (default: simulate some)")
     parser.add_argument("--version", default="v1.0-sim", help="int8: of that data set (default: %(default)s)")
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             return calibration_inputs(_source(args, frames, Path(scratch)), config, cameras, frames)
 
         manifest = export_model(
-            resolve_model(args.model), args.out, format=args.format, precision=args.precision, cameras=args.cameras,
+            resolve_model(args.model), args.out, format=args.format, precision=args.precision, cameras=6 if args.cameras is None else args.cameras,
             calibration=calibration if int8 else None, keep=None if args.keep is None else tuple(split_names(args.keep)),
             calibrated_on=_calibrated_on(args), capabilities=tuple(split_names(args.capabilities or "")))
     _tell(manifest, args.out)
@@ -89,6 +89,8 @@ def _build(args: argparse.Namespace) -> int:
         raise UserError(f"--model {args.model}: is exported already; --format {args.format} is made from a checkpoint, expected tensorrt")
     if args.precision not in ("fp32", manifest.precision):
         raise UserError(f"--precision {args.precision}: {args.model} holds {manifest.precision}; export the checkpoint again for another")
+    if args.cameras not in (None, manifest.cameras):
+        raise UserError(f"--cameras {args.cameras}: {args.model} has {manifest.cameras} camera slots; export the checkpoint again for another number")
     _tell(build_exported(Path(args.model), args.out, capabilities=tuple(split_names(args.capabilities or ""))), args.out)
     return 0
 

@@ -96,8 +96,8 @@ def _untrained(args: argparse.Namespace) -> Backend:
     from fusion.runtime.backends.torch_eager import TorchBackend
 
     check_device(args.device)
-    if args.backend not in (None, "torch") or args.bf16:
-        raise UserError("--untrained: runs in torch as it is; leave --backend and --bf16 away")
+    if args.backend not in (None, "torch") or args.bf16 or args.threads:
+        raise UserError("--untrained: runs in torch as it is; leave --backend, --bf16 and --threads away")
     config = load_model_config(args.model)
     torch.manual_seed(0)
     print("bevduet: warning: --untrained: random weights, the boxes mean nothing", file=sys.stderr)

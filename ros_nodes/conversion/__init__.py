@@ -5,7 +5,7 @@ Messages are read by attribute and written through a factory (`Make`), so that r
 """
 
 from ros_nodes.conversion.boxes import DETECTION_TYPE, detections_from_msg, detections_msg, ids_from_msg, marker_ids, markers_msg, tracks_msg
-from ros_nodes.conversion.clouds import CLOUD_FIELDS, cloud_columns, cloud_msg, points_from_cloud, sweep_span_ns
+from ros_nodes.conversion.clouds import CLOUD_FIELDS, cloud_columns, cloud_msg, intensity_of, points_from_cloud, sweep_span_ns
 from ros_nodes.conversion.factories import Make, message_available, message_class, rclpy_make, rosbags_make
 from ros_nodes.conversion.frames import Transform, clock_msg, header_msg, stamp_ns, tf_msg, time_msg, transform_from_msg, transform_msg
 from ros_nodes.conversion.images import (
@@ -15,6 +15,7 @@ from ros_nodes.conversion.images import (
     image_from_compressed_msg,
     image_from_msg,
     image_msg,
+    is_mosaic,
     rectification_from_info,
 )
 from ros_nodes.conversion.status import (
@@ -50,6 +51,8 @@ __all__ = [
     "image_from_compressed_msg",
     "image_from_msg",
     "image_msg",
+    "intensity_of",
+    "is_mosaic",
     "marker_ids",
     "markers_msg",
     "message_available",

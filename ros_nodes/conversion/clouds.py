@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
     Args:
         message: the cloud; fields x y z of any numeric type. `intensity` (or `i`, `reflectivity`) is 0 where absent or not finite.
             `t`, `time`, `timestamp`, `time_stamp` or `offset_time` is the time of each point: integers are nanoseconds after the header's stamp,
-            floats seconds after it or since the epoch (nanoseconds since the epoch where they are that large).
+            floats seconds after it or by its clock, since the epoch or a start (nanoseconds since the epoch where they are that large).
         intensity_max: the intensity that becomes 1.
 
     Returns:
@@ -92,7 +92,7 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):  # float64 fields may hold what float32 cannot: dropped below
         for index, name in enumerate("xyz"):
             points[:, index] = columns[name]
-        intensity = next((columns[name] for name in _INTENSITY_FIELDS if name in columns), None)
+        intensity = intensity_of(columns)
         if intensity is not None:
             points[:, 3] = intensity
             points[:, 3] = np.clip(np.nan_to_num(points[:, 3] / np.float32(intensity_max), posinf=1, neginf=0), 0, 1)
@@ -101,6 +101,11 @@ def points_from_cloud(message: Any, *, intensity_max: float) -> np.ndarray:
         points[:, 4] = _age_s(times, stamp_ns(message.header.stamp))
     finite = np.isfinite(points[:, 0]) & np.isfinite(points[:, 1]) & np.isfinite(points[:, 2])  # by column: all(axis=1) takes 20 times as long
     return points if finite.all() else points.compress(finite, axis=0)
+
+
+def intensity_of(columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """`(P,)` of the columns of a cloud, under whichever name it has; None where it has none."""
+    return next((columns[name] for name in _INTENSITY_FIELDS if name in columns), None)
 
 
 def _times(columns: dict[str, np.ndarray]) -> np.ndarray | None:
@@ -116,7 +121,7 @@ def _age_s(times: np.ndarray, cloud_stamp_ns: int) -> np.ndarray:
         seconds = 1e-9 * seconds
     elif usual > 1e15:
         seconds = 1e-9 * (seconds - cloud_stamp_ns)
-    elif usual > 1e6:
+    elif usual > 1e6 or abs(usual) > MAX_AGE_S >= abs(usual - 1e-9 * cloud_stamp_ns):
         seconds = seconds - 1e-9 * cloud_stamp_ns
     near = np.abs(seconds) <= MAX_AGE_S  # NaN is not
     return np.where(near, -seconds, 0.0) if 2 * np.count_nonzero(near) >= len(near) else np.zeros(len(near))

@@ -71,8 +71,7 @@ def image_from_compressed_msg(message: Any, reduction: int = 1) -> np.ndarray:
     Raises:
         BadSensorData: another format or Bayer pattern, truncated, or not decodable.
     """
-    name, content = str(message.format), bytes(message.data)
-    words = name.lower().replace(";", " ").replace("jpg", "jpeg").split()
+    name, content, words = str(message.format), bytes(message.data), _words(message)
     if words and not {"jpeg", "png"} & set(words):
         raise BadSensorData(f"compressed image: format {name!r}; expected jpeg or png")
     pattern = _mosaic(words)
@@ -87,6 +86,15 @@ def image_from_compressed_msg(message: Any, reduction: int = 1) -> np.ndarray:
     if image is None:
         raise BadSensorData(f"compressed image: {kind} of {len(content)} bytes cannot be decoded")
     return _demosaiced(image, pattern, reduction) if pattern else image
+
+
+def is_mosaic(message: Any) -> bool:
+    """Whether a `sensor_msgs/CompressedImage` holds a Bayer mosaic as it is: its bytes alone do not tell its colours."""
+    return bool(_mosaic(_words(message)))
+
+
+def _words(message: Any) -> list[str]:
+    return str(message.format).lower().replace(";", " ").replace("jpg", "jpeg").split()
 
 
 def _mosaic(words: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,18 @@ def test_bad_results_stop_the_evaluation(scene0523: Path, shared_data: Path, tmp
     assert code == 2 and not any(tmp_path.glob("out/*"))
     line = error_line(capsys)
     assert line.startswith(f"bevduet: error: {path}: ") and says in line
+
+
+@pytest.mark.parametrize("extra", [("--threads", "2"), ("--bf16",), ("--backend", "compile")])
+def test_random_weights_run_in_torch_as_it_is(root: Path, capsys: pytest.CaptureFixture[str], extra: tuple[str, ...]) -> None:
+    code, out = perceive(root, *extra)
+    assert code == 2 and not out.exists()
+    assert "leave --backend, --bf16 and --threads away" in capsys.readouterr().err
+
+
+def test_slots_of_an_exported_model_are_not_chosen_again(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "manifest.json").touch()
+    monkeypatch.setattr("fusion.export.manifest.read_manifest", lambda folder: (SimpleNamespace(precision="fp32", cameras=6), folder))
+    monkeypatch.setattr("fusion.export.run.build_exported", lambda *_, **__: pytest.fail("it is built with six"))
+    assert main(["export", "--model", str(tmp_path), "--format", "tensorrt", "--cameras", "4", "--out", str(tmp_path / "out")]) == 2
+    assert f"--cameras 4: {tmp_path} has 6 camera slots" in error_line(capsys)

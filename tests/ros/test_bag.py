@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -269,6 +270,37 @@ def test_what_is_damaged_is_left_out_and_named(tmp_path: Path) -> None:
     assert len(notes) == 1 and notes[0].startswith("CAM_EYE: image: encoding '16UC1'") and notes[0].endswith("(1 readings left out)")
 
 
+def test_what_the_node_reads_is_not_lost_on_the_way(tmp_path: Path) -> None:
+    """Intensity under another name or without a number, colours that were compressed as a mosaic, and no image of another size."""
+    make, stamps = CODEC.make, iter(range(100))
+    colours = np.zeros((20, 40), np.uint8)
+    colours[::2, ::2] = 200  # red alone
+    small = cv2.imencode(".png", colours[:10])[1].tobytes()
+
+    def replaced(at: int, topic: str, kind: str, message: Any) -> tuple[int, str, str, Any]:
+        if kind == CLOUD:
+            stamp = c.stamp_ns(message.header.stamp)
+            points = np.array([[1, math.nan, 2, 3], [9, 0.5, 8, 7]], np.float32)
+            return at, topic, kind, c.cloud_msg(make, points, stamp_ns=stamp, frame_id="velodyne", fields=("y", "reflectivity", "x", "z"))
+        if kind == IMAGE:
+            content = small if next(stamps) == 0 else cv2.imencode(".png", colours)[1].tobytes()
+            return at, topic, COMPRESSED, c.compressed_msg(make, content, stamp_ns=c.stamp_ns(message.header.stamp), frame_id="eye",
+                                                           image_format="bayer_rggb8; png compressed ")
+        if kind == CAMERA_INFO:
+            message.d = np.zeros(5)
+        return at, topic, kind, message
+
+    bag, notes = make_bag(tmp_path / "robot", [replaced(*each) for each in robot()]), list[str]()
+    written = write_root(bag, tmp_path / "out", "v1.0-bag", sensors=ROBOT_SENSORS, base_frame="chassis", fixed_frame="map", intensity_max=1.0,
+                         warn=notes.append)
+    assert written == {"CAM_EYE": 7, "LIDAR_TOP": 15} and len(notes) == 1 and "image is 40x10 pixels" in notes[0]
+    data = open_data(tmp_path / "out", "v1.0-bag")
+    second = data.load(data.tokens("robot")[1])
+    assert second.lidar is not None and second.lidar.points[:, 3].tolist() == [0, 0.5]
+    eye = second.cameras["CAM_EYE"]
+    assert eye is not None and eye.image[10, 20].tolist() == [200, 0, 0]
+
+
 def test_errors_leave_nothing_behind(drive: Path, bag: Path, tmp_path: Path) -> None:
     robots = make_bag(tmp_path / "robot", robot())
     broken = tmp_path / "broken.mcap"
@@ -317,6 +349,8 @@ def test_command_line(drive: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert f"--dataroot {tmp_path / 'r'} --version v1.0-bag" in said.out
     with pytest.raises(UserError, match="--sensor 'CAM=x'"):
         run("from-mcap", "--bag", tmp_path / "b", "--out", tmp_path / "s", "--sensor", "CAM=x")
+    with pytest.raises(UserError, match="--sensor 'CAM_B=/x': .* each name and topic once"):
+        run("from-mcap", "--bag", tmp_path / "b", "--out", tmp_path / "s", "--sensor", "CAM_A=/x", "--sensor", "CAM_B=/x")
     with pytest.raises(UserError, match="expected positive"):
         run("from-mcap", "--bag", tmp_path / "b", "--out", tmp_path / "s", "--keyframe-every", "0")
     image = cv2.imread(str(next((tmp_path / "r/samples/CAM_FRONT").iterdir())))

@@ -249,6 +249,13 @@ def test_time_of_each_point(field: str, kind: str, value: float) -> None:
     assert points[0, 4] == pytest.approx(-0.03, abs=1e-5)
 
 
+def test_times_of_a_clock_that_counts_from_its_start() -> None:
+    """As in a simulator, or of a LiDAR without the time of day: the header's stamp and the points' are of the same clock."""
+    message = cloud([*XYZ, ("timestamp", "f8", 12)], [(1, 2, 3, 1234.53)] * 2, step=20)
+    message.header.stamp = SimpleNamespace(sec=1234, nanosec=500_000_000)
+    assert c.points_from_cloud(message, intensity_max=1)[:, 4] == pytest.approx(-0.03, abs=1e-5)
+
+
 @pytest.mark.parametrize(("kind", "value"), [
     ("f8", 1e-9 * NS - 8.4e8), ("f8", 1e-9 * NS + 3.0), ("f8", 9e5 + 1e6), ("f8", 1e16), ("u4", 4_200_000_000)])
 def test_times_of_another_clock_say_nothing(kind: str, value: float) -> None:

@@ -154,3 +154,31 @@ def test_inference_that_fails_on_and_on_is_told_once_and_not_at_all_after_the_en
     assert node._status.errors == 5 and node._status.answers == 0 and not capfd.readouterr().err
     rclpy.init()
     node.destroy_node()
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_node_that_stopped_warns_of_nothing_and_keeps_no_network_that_is_done(context: None, hangs: bool) -> None:
+    from ros_nodes.fusion_lifecycle import FusionNode
+
+    node: Any = FusionNode()
+    node._ending = ending = SimpleNamespace(stop=lambda timeout_s=5.0: not hangs)
+    node._status.motion = "'odom' is not on /tf"
+    node.release()
+    assert node._status.message("fusion_node", None).message == "unconfigured"
+    assert node._ending is (ending if hangs else None)
+    node.destroy_node()
+
+
+def test_what_is_destroyed_is_forgotten(context: None) -> None:
+    from ros_nodes.conversion import message_class
+    from ros_nodes.managed_node import ManagedNode
+
+    node = ManagedNode("forgetting", {})
+    known = len(node.default_callback_group.entities)
+    kind = message_class("std_msgs/msg/Header")
+    publisher, timer = node.create_publisher(kind, "~/sent", 5), node.create_timer(1.0, lambda: None, clock=node.steady)
+    subscription = node.create_subscription(kind, "~/heard", lambda message: None, 5)
+    assert len(node.default_callback_group.entities) >= known + 2
+    assert [node.destroy_publisher(publisher), node.destroy_timer(timer), node.destroy_subscription(subscription)] == [True] * 3
+    assert len(node.default_callback_group.entities) == known
+    node.destroy_node()

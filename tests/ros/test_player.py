@@ -205,6 +205,7 @@ def test_settings(drive: Path, tmp_path: Path) -> None:
     names = [CODEC.decode(STRING, e.data).data for e in messages(settings, open_source(settings, CODEC, print), CODEC) if e.kind == STRING]
     assert names == ["scene-two", "scene-one"]
     for change, words in (({"rate": 0}, "rate: expected a number above 0"), ({"transport": "zip"}, "transport: expected raw or compressed"),
+                          ({"scenes": 103}, "scenes: expected a text or a list of texts, got 103"),
                           ({"bag": "x"}, "expected exactly one"), ({"dataroot": ""}, "expected exactly one"), ({"loop": "yes"}, "loop"),
                           ({"wait_for_subscribers": -1}, "wait_for_subscribers"), ({"dataroott": "x"}, "did you mean 'dataroot'")):
         with pytest.raises(UserError, match=words):
@@ -301,6 +302,21 @@ def test_errors_end_the_play_and_stop_ends_the_threads() -> None:
     endless.player.resume()
     endless.player.stop()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("player")] and not endless.errors
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_has_nothing_to_send_ends_when_it_is_played(broken: bool) -> None:
+    """Not within the player's making, when nobody can ask it anything yet."""
+    def nothing() -> Iterator[Event]:
+        if broken:
+            raise UserError("bad bag")
+        yield from ()
+
+    stage = Stage(nothing())
+    assert not stage.over.wait(0.3)
+    stage.player.resume()
+    assert stage.over.wait(PATIENCE_S) and [str(error) for error in stage.errors] == ["bad bag" if broken else "None"]
+    stage.player.stop()
 
 
 def test_a_replay_waits_for_its_audience() -> None:

@@ -100,3 +100,25 @@ def test_a_latched_calibration_is_got_and_no_publisher_is_lost(node: ManagedNode
     subscriptions.destroy()
     assert ways() == []
     executor.shutdown()
+
+
+def test_topics_that_change_places_are_each_followed_as_it_is_offered(needs_ros: None) -> None:
+    import rclpy
+
+    swapped = {"/sensors/left/image": "/sensors/right/image", "/sensors/right/image": "/sensors/left/image"}
+    rclpy.init(args=["--ros-args", *(word for pair in swapped.items() for word in ("-r", ":=".join(pair)))])
+    node = ManagedNode("swapped", {})
+    for name, qos in (("left", RELIABLE), ("right", BEST_EFFORT)):
+        node.create_publisher(message_class(IMAGE), f"/sensors/{name}/image", qos)
+    config = read_config({"cameras": ["LEFT", "RIGHT"], "lidars": [""]}, node.resolve_topic_name)
+    subscriptions = SensorSubscriptions(node, config, lambda *_: None, lambda *_: None)
+    wanted = {"/sensors/right/image": "RELIABLE", "/sensors/left/image": "BEST_EFFORT"}  # left's reliable ones come on right's topic
+    deadline, ways = time.monotonic() + 10, {}
+    while ways != wanted and time.monotonic() < deadline:
+        subscriptions.follow()
+        ways = {s.topic_name: s.qos_profile.reliability.name for s in node.subscriptions if s.topic_name.endswith("/image")}
+        time.sleep(0.05)
+    subscriptions.destroy()
+    node.destroy_node()
+    rclpy.shutdown()
+    assert ways == wanted
