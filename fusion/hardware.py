@@ -26,6 +26,13 @@ def computes_bf16(device: torch.device | str) -> bool:
     return any(bool(able.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))  # x86, then Arm
 
 
+def computes_int8() -> bool:
+    """Whether the processor adds up products of 8-bit numbers in 32 bits; where it has none of these instructions, engines add pairs of them up in
+    16 bits, which saturates, so that INT8 answers are off where weights and activations are large."""
+    able = torch.cpu.get_capabilities()
+    return any(bool(able.get(name)) for name in ("avx512_vnni", "avx_vnni", "amx_int8", "dot", "i8mm"))  # x86, then Arm
+
+
 def _cpu_name() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

@@ -60,8 +60,10 @@ class DualStreamConfig:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.layers < 0 or self.channels < 1:
-            raise ValueError(f"layers, channels: expected 0 or more and at least 1, got {self.layers}, {self.channels}")
+        if self.layers < 0:
+            raise ValueError(f"layers: expected 0 or more, got {self.layers}")
+        if self.channels < 1:
+            raise ValueError(f"channels: expected at least 1, got {self.channels}")
         if not math.isfinite(self.scale) or self.scale == 0:
             raise ValueError(f"scale: expected a finite number other than 0, from which no cross branch could ever learn, got {self.scale}")
         parts = {name: getattr(self, name) for name in PARTS if getattr(self, name) is not None}

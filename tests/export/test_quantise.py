@@ -19,6 +19,7 @@ from fusion.export.calibration import Histogram, Ranges
 from fusion.export.quantise import SMALLEST_SCALE, activations_of, insert_qdq, layers_of, quantise
 from fusion.export.sensitivity import Judge, answer_error, answers, box_error, multiplications
 from fusion.export.tensorrt_rules import broken_rules
+from fusion.hardware import computes_int8
 
 LAYERS = ("stem", "block.first", "block.second", "head.heatmap")
 SIZE = (1, 3, 16, 16)
@@ -163,6 +164,8 @@ def test_openvino_computes_it_in_int8_and_as_written(tmp_path: Path) -> None:
     precisions = [info["runtimePrecision"].value for info in executed.values() if info["layerType"].value == "Convolution"]
     assert len(precisions) == 4
     assert set(precisions) <= {"i8", "u8"}
+    if not computes_int8():
+        pytest.skip("INT8 layers were compiled; their sums saturate on this processor, which has no VNNI")
     unseen = frames(2, seed=9)
     for frame, want in zip(unseen, answers(onnx.load(path), unseen), strict=True):
         assert np.abs(compiled(frame)["heatmap"] - want["heatmap"]).max() < 0.02 * np.std(want["heatmap"])

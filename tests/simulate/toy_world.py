@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -122,7 +121,7 @@ class Stumbling:
     def __call__(self, scenery: Scenery) -> ToyCamera:
         self.left -= 1
         if self.left < 0:
-            os.kill(os.getpid(), signal.SIGINT)
+            raise KeyboardInterrupt
         return ToyCamera(scenery)
 
 
