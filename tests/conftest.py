@@ -10,6 +10,11 @@ import torch
 REPO = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that no core waits for it in the end."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Tests train the narrowest of networks, where the convolution library in torch 2.13 corrupts memory in its AVX-512 backward pass on two

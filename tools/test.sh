@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 .venv/bin/mypy
 [ $# -eq 0 ] || exec .venv/bin/python -m pytest "$@"
 # Files are shared out to the cores; tests of the nodes, which answer in real time, have the machine to themselves.
-.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore=tests/ros
+.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore=tests/ros
 exec .venv/bin/python -m pytest tests/ros
