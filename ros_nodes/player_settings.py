@@ -32,6 +32,7 @@ PARAMETERS: Mapping[str, tuple[Any, str]] = {
 }
 """Name -> default and description."""
 
+
 @dataclass(frozen=True, kw_only=True)
 class PlayerSettings:
     """What the player was asked to do, see `PARAMETERS`."""
