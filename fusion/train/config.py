@@ -211,7 +211,8 @@ class TrainConfig:
         workers: loader processes; 0 loads in the training process. Results do not depend on it.
         class_balanced: draw samples so that rare classes are seen as often as frequent ones.
         repeats: how often an epoch passes over the data; for data sets of a few samples, where an epoch would be one step.
-        cache: keep converted samples in memory, each loader process its own; only for data sets that fit. Images and points are then read once.
+        cache: read and convert all samples at the start and keep them in memory, once for all loader processes; for data sets that fit: 4.5 MB
+            a sample of `nano`'s. A third of a loader's work is then done once.
         min_points: boxes with fewer LiDAR and radar points together are not taught (unknown counts are); at 1, the boxes that the
             official score counts are the boxes that are taught.
         log_every: steps between two lines of the log.

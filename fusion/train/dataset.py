@@ -67,7 +67,7 @@ class TrainDataset(Dataset[TrainSample]):
     """
 
     def __init__(self, source: SceneSource, model: ModelConfig, train: TrainConfig, *, progress: bool = False) -> None:
-        """Reads all ground truth once and, if pasting is on, all clouds; with `progress`, says so.
+        """Reads all ground truth once, if pasting is on all clouds, and with `train.cache` everything; with `progress`, says so.
 
         Raises:
             UserError: the source holds no annotated sample, or the model a class that the source does not know.
@@ -86,7 +86,8 @@ class TrainDataset(Dataset[TrainSample]):
         for name in self._classes:
             if name not in known:
                 raise UserError(f"model.network.classes: {name!r}: not a class of this data set; expected some of {list(known)}")
-        self._converted: dict[int, SensorBatch] = {}
+        # Before loaders fork, which then share it: filled by themselves, each would end with a copy of its own.
+        self._converted = self._read_all(progress) if train.cache else {}
         self._bank = ObjectBank(at_most=dict.fromkeys(train.augment.paste, OBJECTS_PER_CLASS), seed=train.seed)
         if reads_lidar and train.augment.paste and train.augment.paste_probability > 0:
             self._fill_bank(progress)
@@ -128,18 +129,22 @@ class TrainDataset(Dataset[TrainSample]):
         token, _ = self._samples[index]
         # Points are read for a network of cameras alone, too: they teach it depth.
         readings = self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=self._reads_camera)
-        sensors = to_batch([readings], self._model.input)
-        if self._train.cache:
-            self._converted[index] = sensors
-        return sensors
+        return to_batch([readings], self._model.input)
+
+    def _read_all(self, progress: bool) -> dict[int, SensorBatch]:
+        self._converted = {}
+        return {index: self._sensors(index) for index in tqdm(range(len(self)), unit="keyframe", desc="reading everything",
+                                                              disable=None if progress else True)}
 
     def _teachable(self, truth: GroundTruth) -> GroundTruth:
         return truth.select((truth.num_points >= self._train.min_points) | (truth.num_points < 0)).in_classes(self._classes)
 
     def _fill_bank(self, progress: bool) -> None:
-        for token, truth in tqdm(self._samples, unit="keyframe", desc="cutting out objects to paste", disable=None if progress else True):
-            readings = self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=False)
-            sensors = to_batch([readings], self._model.input)
+        for index, (token, truth) in enumerate(tqdm(self._samples, unit="keyframe", desc="cutting out objects to paste",
+                                                    disable=None if progress else True)):
+            sensors = self._converted.get(index)
+            if sensors is None:
+                sensors = to_batch([self._source.load(token, num_sweeps=self._model.num_sweeps, cameras=False)], self._model.input)
             self._bank.add(sensors.points[0][sensors.points_ok[0]].numpy(), truth)
         if progress:
             told = ", ".join(f"{name} {kept}" + (f" of {met}" if met > kept else "") for name, (kept, met) in self._bank.counts().items())
