@@ -131,15 +131,16 @@ def looked_at(config: NetworkConfig, inputs: NetInputs) -> Tensor:
 
 def decode_output(config: NetworkConfig, output: Output, inputs: NetInputs | None = None) -> list[RawDetections]:
     """Boxes of an answer; with the `inputs` that it is an answer to, only where a present sensor looks: none without any sensor."""
-    ok = None
+    ok, lidar_ok = None, None
     if inputs is not None:
+        lidar_ok = (inputs.lidar_ok if config.lidar is not None else torch.zeros_like(inputs.lidar_ok)).cpu().numpy()
         seen = looked_at(config, inputs)
         ok = seen.flatten(1).any(dim=1).cpu().numpy()
         if not bool(seen.all()):
             output = _within(config, output, seen)
     if isinstance(output, QueryOutput):
-        return decode_queries(output, config.bev_grid, config.classes, config.decode, ok)
-    return decode(output, config.bev_grid, config.classes, config.decode, ok)
+        return decode_queries(output, config.bev_grid, config.classes, config.decode, ok, lidar_ok)
+    return decode(output, config.bev_grid, config.classes, config.decode, ok, lidar_ok)
 
 
 def _within(config: NetworkConfig, output: Output, seen: Tensor) -> Output:

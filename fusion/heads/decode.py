@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fusion.geometry.grid import BevGrid
-from fusion.geometry.nms import circle_nms, rotated_nms
+from fusion.geometry.nms import rotated_nms, soft_nms
 from fusion.heads.centre import HeadOutput
 from fusion.heads.yaw import decode_yaw
 from fusion.types import ATTRIBUTES
@@ -32,22 +31,33 @@ class DecodeConfig:
     """From maps to boxes.
 
     Attributes:
-        max_boxes: K, boxes of one instant before suppression, at most 500.
+        candidates: cells of one instant that propose a box, the best of all classes. There is no test for local maxima: on a grid of
+            metres it takes one of two cones for the other's slope. What proposes the same object is told by its box.
+        max_boxes: K, boxes of one instant, at most 500.
         min_score: boxes below are dropped.
-        nms: suppression within a class, beside the 3x3 peak test: rotated overlap, distance, or none.
-        iou_threshold: overlap above which the weaker box goes (`rotated`).
-        radius_m: distance below which the weaker box goes (`circle`).
+        iou_threshold: overlap above which the weaker of two boxes of a class goes; 1 keeps all.
+        spread_m: how exact centres are that the LiDAR measured, standard deviation; boxes of a class that are nearer to each other than some
+            of it are taken for one, softly (`soft_nms`); 0 takes each for one of its own.
+        spread_by_cameras_m: the same where only cameras looked.
     """
 
+    candidates: int = 1000
     max_boxes: int = 300
     min_score: float = 0.03
-    nms: Literal["rotated", "circle", "none"] = "rotated"
     iou_threshold: float = 0.2
-    radius_m: float = 0.5
+    spread_m: float = 0.3
+    spread_by_cameras_m: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_boxes <= 500:
             raise ValueError(f"max_boxes: expected 1 to 500, got {self.max_boxes}")
+        if self.candidates < self.max_boxes:
+            raise ValueError(f"candidates: expected at least max_boxes, {self.max_boxes}, got {self.candidates}")
+        if not 0.0 <= self.iou_threshold <= 1.0:
+            raise ValueError(f"iou_threshold: expected a number in [0, 1], got {self.iou_threshold}")
+        for name in ("spread_m", "spread_by_cameras_m"):
+            if not 0.0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name}: expected metres >= 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,42 +90,32 @@ class RawDetections:
         return cls(boxes=np.zeros((0, 9), np.float32), scores=np.zeros(0, np.float32), labels=np.zeros(0, np.int64), attributes=np.zeros(0, np.int64))
 
 
-def top_peaks(output: HeadOutput, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The best local maxima of every sample.
+def best_cells(output: HeadOutput, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Where the heatmap of any class is highest, in every sample.
 
     Returns:
         scores `(B, K)`, labels `(B, K)`, flat cells `(B, K)` and, at those cells, all box maps `(B, K, C)` in the order
         offset, height, log_size, yaw, direction, velocity, attributes.
     """
-    heat = output.heatmap.float().sigmoid()
-    peaks = torch.where(_largest_around(heat) == heat, heat, 0.0)
-    cells = heat.shape[2] * heat.shape[3]
-    scores, flat = peaks.flatten(1).topk(min(count, peaks[0].numel()), dim=1)
+    logits = output.heatmap.float()
+    cells = logits.shape[2] * logits.shape[3]
+    best, flat = logits.flatten(1).topk(min(count, logits[0].numel()), dim=1)
     maps = (output.offset, output.height, output.log_size, output.yaw, output.direction, output.velocity, output.attributes)
     cell = flat % cells
     values = torch.cat([m.flatten(2).gather(2, cell[:, None].expand(-1, m.shape[1], -1)) for m in maps], 1).float().transpose(1, 2)
-    return scores, flat // cells, cell, values
+    return best.sigmoid(), flat // cells, cell, values
 
 
-def _largest_around(maps: Tensor) -> Tensor:
-    """The maximum of each 3x3 neighbourhood of `(..., X, Y)`: of three rows, then of three columns. Pooling on CPUs takes ten times as long."""
-    rows = maps.clone()
-    torch.maximum(rows[..., 1:, :], maps[..., :-1, :], out=rows[..., 1:, :])
-    torch.maximum(rows[..., :-1, :], maps[..., 1:, :], out=rows[..., :-1, :])
-    around = rows.clone()
-    torch.maximum(around[..., 1:], rows[..., :-1], out=around[..., 1:])
-    torch.maximum(around[..., :-1], rows[..., 1:], out=around[..., :-1])
-    return around
-
-
-def decode(output: HeadOutput, grid: BevGrid, classes: tuple[str, ...], config: DecodeConfig, ok: np.ndarray | None = None) -> list[RawDetections]:
+def decode(output: HeadOutput, grid: BevGrid, classes: tuple[str, ...], config: DecodeConfig, ok: np.ndarray | None = None,
+           lidar_ok: np.ndarray | None = None) -> list[RawDetections]:
     """Boxes of every sample, best first.
 
     Args:
         output: maps on `grid`.
         ok: `(B,)` bool, False where the sample had no sensor at all: it gives no boxes.
+        lidar_ok: `(B,)` bool, False where only cameras looked; None where the LiDAR always did.
     """
-    scores_all, labels_all, cells_all, values_all = (t.cpu().numpy() for t in top_peaks(output, config.max_boxes))
+    scores_all, labels_all, cells_all, values_all = (t.cpu().numpy() for t in best_cells(output, config.candidates))
     allowed = allowed_attributes(classes)
     results: list[RawDetections] = []
     for b in range(len(scores_all)):
@@ -127,8 +127,8 @@ def decode(output: HeadOutput, grid: BevGrid, classes: tuple[str, ...], config: 
         boxes = _boxes(cells, values, grid)
         logits = np.where(allowed[labels], values[:, 12:], -np.inf)
         attributes = np.where(allowed[labels].any(axis=1), logits.argmax(axis=1), -1)
-        best = suppress(boxes, scores, labels, config)
-        results.append(RawDetections(boxes=boxes[best], scores=scores[best], labels=labels[best], attributes=attributes[best]))
+        best, scores = suppress(boxes, scores, labels, config, lidar_ok is None or bool(lidar_ok[b]))
+        results.append(RawDetections(boxes=boxes[best], scores=scores, labels=labels[best], attributes=attributes[best]))
     return results
 
 
@@ -141,22 +141,19 @@ def _boxes(cells: np.ndarray, values: np.ndarray, grid: BevGrid) -> np.ndarray:
     return boxes
 
 
-def suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, config: DecodeConfig) -> np.ndarray:
-    """Indices kept, best first."""
-    kept = [np.zeros(0, np.int64)]
+def suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, config: DecodeConfig, by_lidar: bool) -> tuple[np.ndarray, np.ndarray]:
+    """`(kept,)` indices, best first and at most `max_boxes`, and their `(kept,)` float32 scores; `by_lidar`: the LiDAR was there."""
+    spread_m = config.spread_m if by_lidar else config.spread_by_cameras_m
+    kept, lowered = [np.zeros(0, np.int64)], [np.zeros(0, np.float64)]
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        match config.nms:
-            case "rotated":
-                chosen = rotated_nms(boxes[members], scores[members], config.iou_threshold)
-            case "circle":
-                chosen = circle_nms(boxes[members, :2], scores[members], config.radius_m)
-            case "none":
-                chosen = np.arange(len(members))
+        members = members[rotated_nms(boxes[members], scores[members], config.iou_threshold)]
+        chosen, low = soft_nms(boxes[members, :2], scores[members], spread_m, config.min_score)
         kept.append(members[chosen])
-    all_kept = np.concatenate(kept)
-    best: np.ndarray = all_kept[np.argsort(-scores[all_kept], kind="stable")]
-    return best
+        lowered.append(low)
+    all_kept, all_scores = np.concatenate(kept), np.concatenate(lowered)
+    best = np.argsort(-all_scores, kind="stable")[: config.max_boxes]
+    return all_kept[best], all_scores[best].astype(np.float32)
 
 
 def allowed_attributes(classes: tuple[str, ...]) -> np.ndarray:

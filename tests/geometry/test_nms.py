@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shapely.geometry import Polygon
 
 from fusion.geometry.boxes import box_corners
-from fusion.geometry.nms import circle_nms, rotated_nms
+from fusion.geometry.nms import rotated_nms, soft_nms
 
 
 def _scene(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,20 +33,32 @@ def test_rotated_equals_shapely(seed: int, count: int, threshold: float) -> None
 
 
 @settings(max_examples=15, derandomize=True, deadline=None, database=None)
-@given(seed=st.integers(0, 999), count=st.integers(0, 40), radius=st.sampled_from([0.0, 1.0, 4.0]))
-def test_circle_equals_plain_python(seed: int, count: int, radius: float) -> None:
+@given(seed=st.integers(0, 999), count=st.integers(0, 40), spread=st.sampled_from([0.0, 0.3, 2.0]))
+def test_soft_equals_plain_python(seed: int, count: int, spread: float) -> None:
     boxes, scores = _scene(seed, count)
-    expected: list[int] = []
-    for i in np.argsort(-scores, kind="stable"):
-        if all(np.sum((boxes[i, :2] - boxes[j, :2]) ** 2) > radius ** 2 for j in expected):
-            expected.append(int(i))
-    assert circle_nms(boxes[:, :2], scores, radius).tolist() == expected
+    left, expected, lowered = dict(enumerate(scores.tolist())), [], []
+    while left and max(left.values()) >= 0.05:
+        best = max(left, key=lambda k: (left[k], -k))  # the first of equal ones
+        expected.append(best)
+        lowered.append(left.pop(best))
+        for k in left if spread else ():
+            left[k] *= 1 - np.exp(-np.sum((boxes[k, :2] - boxes[best, :2]) ** 2) / (2 * spread**2))
+    kept, got = soft_nms(boxes[:, :2], scores, spread, 0.05)
+    assert kept.tolist() == expected
+    np.testing.assert_allclose(got, lowered, rtol=1e-6)
+
+
+def test_what_is_lowered_lowers_by_its_place_still() -> None:
+    xy = np.array([[0, 0], [0, 0], [1, 0.0]])
+    half = 1 - np.exp(-0.5)
+    kept, scores = soft_nms(xy, np.array([0.9, 0.8, 0.7]), 1.0, 0.1)
+    assert kept.tolist() == [0, 2]  # the second stands where the first does: nothing is left of it
+    np.testing.assert_allclose(scores, [0.9, 0.7 * half])
 
 
 def test_a_suppressed_box_suppresses_nothing() -> None:
     xy = np.array([[0, 0], [1, 0], [2, 0.0]], np.float32)
     scores = np.array([0.9, 0.8, 0.7], np.float32)
-    assert circle_nms(xy, scores, 1.0).tolist() == [0, 2]
     boxes = np.concatenate([xy, np.tile([0, 1.8, 1, 1, 0], (3, 1))], axis=1)
     assert rotated_nms(boxes, scores, 0.1).tolist() == [0, 2]
 
@@ -60,7 +72,7 @@ def test_best_first_and_threshold_is_kept() -> None:
 
 def test_empty() -> None:
     assert rotated_nms(np.zeros((0, 9), np.float32), np.zeros(0, np.float32), 0.2).shape == (0,)
-    assert circle_nms(np.zeros((0, 2)), np.zeros(0), 1.0).shape == (0,)
+    assert [part.shape for part in soft_nms(np.zeros((0, 2)), np.zeros(0), 1.0, 0.1)] == [(0,), (0,)]
 
 
 def test_bad_input_raises() -> None:
@@ -71,9 +83,9 @@ def test_bad_input_raises() -> None:
         rotated_nms(boxes, scores, 1.5)
     with pytest.raises(ValueError, match="scores: expected finite"):
         rotated_nms(boxes, scores * np.nan, 0.2)
-    with pytest.raises(ValueError, match="radius_m"):
-        circle_nms(boxes[:, :2], scores, np.nan)
+    with pytest.raises(ValueError, match="spread_m"):
+        soft_nms(boxes[:, :2], scores, np.nan, 0.1)
     with pytest.raises(ValueError, match=r"xy: expected \(M, 2\), got \(3, 7\)"):
-        circle_nms(boxes, scores, 1.0)
+        soft_nms(boxes, scores, 1.0, 0.1)
     with pytest.raises(ValueError, match="xy: expected finite"):
-        circle_nms(boxes[:, :2] * np.inf, scores, 1.0)
+        soft_nms(boxes[:, :2] * np.inf, scores, 1.0, 0.1)

@@ -42,7 +42,7 @@ def tiny_config(**changes: object) -> NetworkConfig:
     config = NetworkConfig(
         grid=GRID, camera=CameraConfig(backbone=ResNetConfig(width=0.125), channels=6), lidar=PillarConfig(channels=8, out_channels=10),
         lift=PullConfig(channels=8, depth=DepthBins(count=6)), fuser=dual_config(), trunk=TrunkConfig(channels=(8, 8), blocks=(1, 1), out_channels=8),
-        head=HeadConfig(channels=8, hidden=8), decode=DecodeConfig(max_boxes=20, min_score=0.0, nms="circle"),
+        head=HeadConfig(channels=8, hidden=8), decode=DecodeConfig(max_boxes=20, min_score=0.0, iou_threshold=1.0, spread_m=0.5),
     )
     return replace(config, **changes)  # type: ignore[arg-type]
 

@@ -64,16 +64,50 @@ def perfect_maps(targets: CentreTargets) -> HeadOutput:
     return HeadOutput(**maps)
 
 
-@pytest.mark.parametrize("nms", ["none", "circle", "rotated"])
-def test_targets_decode_to_the_same_boxes(nms: str) -> None:
+@pytest.mark.parametrize("config", [DecodeConfig(min_score=0.99), DecodeConfig(min_score=0.99, iou_threshold=1.0, spread_m=0.0)])
+def test_targets_decode_to_the_same_boxes(config: DecodeConfig) -> None:
     want = truth()
     targets = encode_targets([want, GroundTruth.example()], GRID, 10)
-    got, second = decode(perfect_maps(targets), GRID, DETECTION_CLASSES, DecodeConfig(min_score=0.99, nms=nms))  # type: ignore[arg-type]
+    got, second = decode(perfect_maps(targets), GRID, DETECTION_CLASSES, config)
     order = np.argsort(got.labels)
     assert np.array_equal(got.labels[order], want.labels)
     np.testing.assert_allclose(got.boxes[order], np.nan_to_num(want.boxes), atol=1e-3)
     assert tuple(got.attribute_names[i] for i in order) == want.attributes
     np.testing.assert_allclose(second.boxes, GroundTruth.example().boxes, atol=1e-3)
+
+
+def rows_of(*centres: tuple[float, float], label: int) -> GroundTruth:
+    """Cones or barriers and the like: boxes of half a metre."""
+    boxes = np.array([[x, y, 0.5, 0.5, 0.5, 1, 0, 0, 0] for x, y in centres], np.float32)
+    count = len(boxes)
+    return GroundTruth(boxes=boxes, labels=np.full(count, label), attributes=("",) * count, num_lidar_pts=np.full(count, 9),
+                       visibility=np.full(count, 4))
+
+
+def test_neighbouring_cells_hold_two_objects_unless_only_cameras_looked() -> None:
+    cone = DETECTION_CLASSES.index("traffic_cone")
+    targets = encode_targets([rows_of((0.7, 0.4), (1.7, 0.4), label=cone)] * 2, GRID, 10)
+    maps = perfect_maps(replace(targets, heatmap=(targets.heatmap == 1).float()))
+    measured, guessed = decode(maps, GRID, DETECTION_CLASSES, DecodeConfig(min_score=0.5), lidar_ok=np.array([True, False]))
+    np.testing.assert_allclose(np.sort(measured.boxes[:, 0]), [0.7, 1.7], atol=1e-5)
+    assert measured.scores.min() > 0.99
+    assert len(guessed) == 1  # a metre apart, by cameras that are a metre wrong: 1 - exp(-1/2) of the second's score is left
+    wider = decode(maps, GRID, DETECTION_CLASSES, DecodeConfig(min_score=0.1), lidar_ok=np.array([True, False]))[1]
+    assert wider.scores[1] == pytest.approx(1 - np.exp(-0.5), abs=1e-3)
+
+
+def test_few_boxes_of_many_candidates_are_the_best() -> None:
+    maps = perfect_maps(encode_targets([truth()], GRID, 10))
+    every = decode(maps, GRID, DETECTION_CLASSES, DecodeConfig(min_score=0.01))[0]
+    few = decode(maps, GRID, DETECTION_CLASSES, DecodeConfig(min_score=0.01, max_boxes=4))[0]
+    assert len(every) > 4 and np.array_equal(few.boxes, every.boxes[:4]) and np.array_equal(few.scores, every.scores[:4])
+
+
+@pytest.mark.parametrize(("key", "value"), [("candidates", 299), ("max_boxes", 501), ("iou_threshold", 1.1), ("spread_m", -0.1),
+                                            ("spread_by_cameras_m", np.nan)])
+def test_impossible_decoding_is_refused(key: str, value: float) -> None:
+    with pytest.raises(ValueError, match=key):
+        DecodeConfig(**{key: value})
 
 
 def test_boxes_off_the_grid_are_left_out() -> None:

@@ -35,7 +35,7 @@ def tiny_config(**changes: object) -> NetworkConfig:
         fuser=ConcatConfig(channels=8),
         trunk=TrunkConfig(channels=(8, 8), blocks=(1, 1), out_channels=8),
         head=HeadConfig(channels=8, hidden=8),
-        decode=DecodeConfig(max_boxes=20, min_score=0.0, nms="circle"),
+        decode=DecodeConfig(max_boxes=20, min_score=0.0, iou_threshold=1.0, spread_m=0.5),
     )
     return replace(config, **changes)  # type: ignore[arg-type]
 

@@ -33,13 +33,14 @@ def metric_boxes(boxes: np.ndarray, bins: np.ndarray, grid: BevGrid) -> np.ndarr
 
 
 def decode_queries(output: QueryOutput, grid: BevGrid, classes: tuple[str, ...], config: DecodeConfig,
-                   ok: np.ndarray | None = None) -> list[RawDetections]:
+                   ok: np.ndarray | None = None, lidar_ok: np.ndarray | None = None) -> list[RawDetections]:
     """Boxes of every sample, best first.
 
     Args:
         output: of a head on `grid` for `classes`.
-        config: `max_boxes` is applied before suppression; queries that compete already need none, so "none" is right for a trained decoder.
+        config: queries that compete already need no suppression, so that for a trained decoder an overlap of 1 and spreads of 0 are right.
         ok: `(B,)` bool, False where the sample had no sensor at all: it gives no boxes.
+        lidar_ok: `(B,)` bool, False where only cameras looked; None where the LiDAR always did.
     """
     scores_all, labels_all = (t.detach().cpu().numpy() for t in query_scores(output))
     states, directions, logits_all = (t[:, -1].detach().float().cpu().numpy() for t in (output.boxes, output.direction, output.attributes))
@@ -47,7 +48,7 @@ def decode_queries(output: QueryOutput, grid: BevGrid, classes: tuple[str, ...],
     results: list[RawDetections] = []
     for b in range(len(scores_all)):
         keep = np.flatnonzero((scores_all[b] >= config.min_score) & (scores_all[b] > 0) & np.isfinite(states[b]).all(axis=1))
-        keep = keep[np.argsort(-scores_all[b, keep], kind="stable")][: config.max_boxes]
+        keep = keep[np.argsort(-scores_all[b, keep], kind="stable")][: config.candidates]
         if not len(keep) or (ok is not None and not ok[b]):
             results.append(RawDetections.empty())
             continue
@@ -55,6 +56,6 @@ def decode_queries(output: QueryOutput, grid: BevGrid, classes: tuple[str, ...],
         boxes = metric_boxes(states[b, keep], directions[b, keep].argmax(axis=-1), grid).astype(np.float32)
         logits = np.where(allowed[labels], logits_all[b, keep], -np.inf)
         attributes = np.where(allowed[labels].any(axis=1), logits.argmax(axis=1), -1)
-        best = suppress(boxes, scores, labels, config)
-        results.append(RawDetections(boxes=boxes[best], scores=scores[best], labels=labels[best], attributes=attributes[best]))
+        best, scores = suppress(boxes, scores, labels, config, lidar_ok is None or bool(lidar_ok[b]))
+        results.append(RawDetections(boxes=boxes[best], scores=scores, labels=labels[best], attributes=attributes[best]))
     return results
