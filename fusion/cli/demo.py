@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.model_options import add_model_options, model_words, open_chosen
+from fusion.cli.model_options import add_model_options, chosen_perceiver, model_words
 from fusion.errors import UserError
 
 EXAMPLES = """examples:
@@ -43,14 +43,12 @@ def run(args: argparse.Namespace) -> int:
     from fusion.demo.drive import can_open_pages, recorded_drive, simulated_drive
     from fusion.demo.run import PAGE, Clock, run_demo
     from fusion.evaluate.state_table import states_table
-    from fusion.runtime.backends.open import is_shipped
-    from fusion.runtime.perceiver import Perceiver
 
     if args.scene is not None and args.dataroot is None:
         raise UserError(f"--scene {args.scene}: names a scene of --dataroot, which is missing; leave --scene away for a simulated drive")
     if not 0 <= args.score_threshold <= 1:
         raise UserError(f"--score-threshold {args.score_threshold}: expected 0 to 1")
-    perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))  # before the long work, so that a wrong name costs nothing
+    perceiver = chosen_perceiver(args)  # before the long work, so that a wrong name costs nothing
     clock = Clock(took_s={})
     if args.dataroot is not None:
         drive = recorded_drive(args.dataroot, args.version, args.scene)
