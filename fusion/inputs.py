@@ -17,6 +17,7 @@ from fusion.bev.lift_splat import SplatConfig, SplatGrid, splat_grid
 from fusion.bev.pull import PullConfig, PullGrid, lidar_depth_bin, pull_grid
 from fusion.encoders.pillars import PillarConfig, PillarInput, prepare_pillars
 from fusion.encoders.voxels import VoxelConfig, VoxelInput, prepare_voxels
+from fusion.geometry.valid import map_pixels_ok
 from fusion.geometry.view import looked_at as cells_looked_at
 from fusion.heads.centre import HeadOutput
 from fusion.heads.decode import RawDetections, decode
@@ -27,7 +28,7 @@ from fusion.heads.query.view import ViewGeometry, view_geometry
 from fusion.interaction.dual import DualStreamConfig
 from fusion.interaction.layer import Meeting, meeting_of
 from fusion.network_config import NetworkConfig
-from fusion.types import SensorBatch
+from fusion.types import SensorBatch, whole_px
 
 Output: TypeAlias = HeadOutput | QueryOutput
 """What a network answers, by its head."""
@@ -40,7 +41,7 @@ class NetInputs:
     """What `prepare_inputs` makes of a batch: everything that the network reads.
 
     Attributes:
-        images: `(B, N, 3, H, W)`.
+        images: `(B, N, 3, H, W)`, zero in padding.
         camera_ok: `(B, N)` bool.
         lidar_ok: `(B,)` bool.
         cloud: pillars or voxels, None without a LiDAR encoder.
@@ -107,7 +108,15 @@ def prepare_inputs(config: NetworkConfig, batch: SensorBatch, *, training: bool 
             cloud = prepare_voxels(lidar, config.grid, batch.points, points_ok)
         case None:
             pass
-    return NetInputs(images=batch.images, camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where, meeting=meeting, view=view)
+    return NetInputs(images=_images(batch), camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where, meeting=meeting, view=view)
+
+
+def _images(batch: SensorBatch) -> Tensor:
+    """The images, zero in their padding: what stands there would reach the features beside it."""
+    whole = (batch.valid_px == whole_px(batch.image_hw).to(batch.valid_px)).all(dim=-1)
+    if bool((whole | ~batch.camera_ok).all()):
+        return batch.images
+    return torch.where(map_pixels_ok(batch.valid_px, batch.camera_ok, batch.image_hw, batch.image_hw)[:, :, None], batch.images, 0.0)
 
 
 def _bin_edges_m(config: NetworkConfig, batch: SensorBatch) -> Tensor | None:

@@ -12,7 +12,7 @@ import math
 import sys
 from pathlib import Path
 
-from fusion.cli.model_options import add_model_options, open_chosen
+from fusion.cli.model_options import add_model_options, chosen_perceiver
 from fusion.cli.names import scene_names
 from fusion.errors import UserError
 from fusion.process import settle
@@ -31,12 +31,10 @@ def main() -> int:
     settle()
     from fusion.data.open import open_source
     from fusion.evaluate.decalibration import decalibrate, decalibration_table, write_decalibration
-    from fusion.runtime.backends.open import is_shipped
-    from fusion.runtime.perceiver import Perceiver
 
     try:
         yaws = _angles(args.yaw_deg)
-        perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))
+        perceiver = chosen_perceiver(args)
         if perceiver.config.network.camera is None:
             raise UserError(f"--model {args.model}: reads no camera; expected one that does")
         wanted = scene_names(args.scenes)

@@ -124,7 +124,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], dest="sets")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    source = open_source(args.dataroot, args.version, [args.scene])
+    source = open_source(args.dataroot, args.version, [args.scene], labelled_only=True)
     all_tokens = source.tokens(args.scene)
     tokens = [all_tokens[i] for i in np.linspace(0, len(all_tokens) - 1, args.keyframes + 2).round().astype(int)[1:-1]]
     few = FewInstants(source, tokens)

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fusion.cli.model_options import add_model_options, open_chosen
+from fusion.cli.model_options import add_model_options, chosen_perceiver
 from fusion.cli.names import scene_names
 from fusion.errors import UserError
 from fusion.process import settle
@@ -35,11 +35,9 @@ def main() -> int:
     from fusion.evaluate.nuscenes_eval import open_tables
     from fusion.evaluate.state_table import states_table, write_states
     from fusion.evaluate.view_table import view_mapping, view_table, write_view
-    from fusion.runtime.backends.open import is_shipped
-    from fusion.runtime.perceiver import Perceiver
 
     try:
-        perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))
+        perceiver = chosen_perceiver(args)
         wanted = scene_names(args.scenes)
         source = open_source(args.dataroot, args.version, wanted)
         states = sensor_states(source.sensors())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.geometry.grid import BevGrid
-from fusion.geometry.lidar_depth import lidar_depth_m
+from fusion.geometry.lidar_depth import newest_depth_m
 from fusion.geometry.rays import camera_centres_m, pixel_rays
 from fusion.geometry.valid import map_pixels_ok
 from fusion.types import SensorBatch
@@ -59,7 +59,7 @@ class SplatGrid:
         source: `(S,)` int64 flat (b, n, bin, row, column) of the contributions that land in the grid.
         cell: `(S,)` int64 flat (b, x, y) where each lands.
         seen: `(B, 1, X, Y)` float in {0, 1}.
-        depth_bin: `(B, N, h, w)` int64, the bin of the nearest LiDAR point in the pixel, -1 where there is none.
+        depth_bin: `(B, N, h, w)` int64, the bin of the newest sweep's nearest LiDAR point in the pixel, -1 where there is none.
     """
 
     source: Tensor
@@ -86,7 +86,7 @@ def splat_grid(sensors: SensorBatch, feature_hw: tuple[int, int], grid: BevGrid,
     source = torch.nonzero(inside.flatten()).squeeze(1)
     cell = ((sample * size_x + i) * size_y + j).flatten()[source]
     seen = torch.zeros(batch * size_x * size_y, device=device).index_fill(0, cell, 1.0).view(batch, 1, size_x, size_y)
-    nearest = lidar_depth_m(sensors, feature_hw)
+    nearest = newest_depth_m(sensors, feature_hw)
     known = (nearest >= low) & (nearest < high)
     at = torch.floor((torch.where(known, nearest, low) - low) / config.depth_step_m).long().clamp(max=config.bins - 1)  # rounding may reach `high`
     depth_bin = torch.where(known, at, -1)

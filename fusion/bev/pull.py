@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fusion.bev.image_depth import DepthBins, reference_scale
 from fusion.bev.pull_kernel import project_cells
 from fusion.geometry.grid import BevGrid
-from fusion.geometry.lidar_depth import lidar_depth_m
+from fusion.geometry.lidar_depth import newest_depth_m
 from fusion.geometry.valid import map_edges
 from fusion.types import SensorBatch
 from fusion.types.present import train_on_present
@@ -51,7 +51,7 @@ class PullGrid:
         weight: `(B, V, Z, X, Y)` float32, 1 / number of views used, 0 where the view does not exist.
         seen: `(B, 1, X, Y)` float32 in {0, 1}.
         depth_at: `(B, V, Z, X, Y)` float32, where the cell's depth is among the depth bins (`DepthBins.position`), or None.
-        depth_bin: `(B, N, h, w)` int64, the bin that the LiDAR saw in the pixel, -1 where it saw none; None where no one asks.
+        depth_bin: `(B, N, h, w)` int64, the bin that the LiDAR's newest sweep saw in the pixel, -1 where it saw none; None where no one asks.
     """
 
     coords: Tensor
@@ -102,7 +102,7 @@ def pull_grid(sensors: SensorBatch, feature_hw: tuple[int, int], grid: BevGrid, 
 
 def lidar_depth_bin(depth: DepthBins, sensors: SensorBatch, feature_hw: tuple[int, int]) -> Tensor:
     """`PullGrid.depth_bin`, what a depth distribution is taught with."""
-    nearest = lidar_depth_m(sensors, feature_hw)
+    nearest = newest_depth_m(sensors, feature_hw)
     known = torch.isfinite(nearest)
     at = depth.position(torch.where(known, nearest, 1.0) * reference_scale(sensors.intrinsics, sensors.image_hw[1])[:, :, None, None])
     return torch.where(known & (at >= 0) & (at < depth.count), at.floor().long(), -1)

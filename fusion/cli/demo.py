@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from fusion.cli.model_options import add_model_options, model_words, open_chosen
+from fusion.cli.model_options import add_model_options, chosen_perceiver, model_words
 from fusion.errors import UserError
+
+SIMULATED: Mapping[str, Any] = MappingProxyType({"seed": 404, "weather": "day", "duration": 16.0})
+"""Options of a simulated drive, and what they are unless asked for."""
 
 EXAMPLES = """examples:
   bevduet demo
@@ -26,9 +31,9 @@ def add_parser(subparsers: Any) -> None:
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the page and its data, made if needed (default: %(default)s)")
     add_model_options(parser)
-    parser.add_argument("--seed", type=int, default=404, metavar="S", help="another seed simulates another world (default: %(default)s)")
-    parser.add_argument("--weather", choices=("day", "night", "rain", "fog", "mixed"), default="day", help="of the simulation (default: %(default)s)")
-    parser.add_argument("--duration", type=float, default=16.0, metavar="S", help="seconds of the simulated drive (default: %(default)s)")
+    parser.add_argument("--seed", type=int, metavar="S", help=f"another seed simulates another world (default: {SIMULATED['seed']})")
+    parser.add_argument("--weather", choices=("day", "night", "rain", "fog", "mixed"), help=f"of the simulation (default: {SIMULATED['weather']})")
+    parser.add_argument("--duration", type=float, metavar="S", help=f"seconds of the simulated drive (default: {SIMULATED['duration']:g})")
     parser.add_argument("--dataroot", type=Path, help="take a recorded drive: a data set in nuScenes' format")
     parser.add_argument("--version", default="v1.0-mini", help="its table folder (default: %(default)s)")
     parser.add_argument("--scene", help="its scene (default: the first)")
@@ -43,14 +48,18 @@ def run(args: argparse.Namespace) -> int:
     from fusion.demo.drive import can_open_pages, recorded_drive, simulated_drive
     from fusion.demo.run import PAGE, Clock, run_demo
     from fusion.evaluate.state_table import states_table
-    from fusion.runtime.backends.open import is_shipped
-    from fusion.runtime.perceiver import Perceiver
 
     if args.scene is not None and args.dataroot is None:
         raise UserError(f"--scene {args.scene}: names a scene of --dataroot, which is missing; leave --scene away for a simulated drive")
+    for name, usual in SIMULATED.items():
+        value = getattr(args, name)
+        if value is None:
+            setattr(args, name, usual)
+        elif args.dataroot is not None:
+            raise UserError(f"--{name} {value}: of a simulated drive, and --dataroot takes a recorded one; leave one of them away")
     if not 0 <= args.score_threshold <= 1:
         raise UserError(f"--score-threshold {args.score_threshold}: expected 0 to 1")
-    perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))  # before the long work, so that a wrong name costs nothing
+    perceiver = chosen_perceiver(args)  # before the long work, so that a wrong name costs nothing
     clock = Clock(took_s={})
     if args.dataroot is not None:
         drive = recorded_drive(args.dataroot, args.version, args.scene)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.model_options import add_model_options, open_chosen
+from fusion.cli.model_options import add_model_options, chosen_perceiver
 from fusion.cli.names import scene_names
 from fusion.errors import UserError
 
@@ -66,10 +66,8 @@ def _results(args: argparse.Namespace, scenes: list[str] | None) -> int:
 def _modality_use(args: argparse.Namespace, scenes: list[str] | None) -> int:
     from fusion.data.open import open_source
     from fusion.evaluate.modality_use import modality_use, use_sentence, use_table, write_use
-    from fusion.runtime.backends.open import is_shipped
-    from fusion.runtime.perceiver import Perceiver
 
-    perceiver = Perceiver(open_chosen(args), external=is_shipped(args.model))
+    perceiver = chosen_perceiver(args)
     source = open_source(args.dataroot, args.version, scenes)
     use = modality_use(source, perceiver, args.dataroot, args.version, args.out)
     write_use(use, args.out, {"model": args.model, "dataroot": str(args.dataroot), "version": args.version})

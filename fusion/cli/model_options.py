@@ -10,6 +10,7 @@ from fusion.runtime.backends.names import BACKENDS
 
 if TYPE_CHECKING:
     from fusion.runtime.backends.protocol import Backend
+    from fusion.runtime.perceiver import Perceiver
 
 
 def add_model_options(parser: argparse.ArgumentParser, prefix: str = "") -> None:
@@ -29,6 +30,18 @@ def open_chosen(args: argparse.Namespace) -> Backend:
 
     check_device(args.device)
     return open_backend(args.model, args.backend, device=args.device, threads=args.threads, bf16=args.bf16)
+
+
+def chosen_perceiver(args: argparse.Namespace, *, external: bool = False) -> Perceiver:
+    """The model of these options, ready to answer; `external`, and of shipped weights always, its submissions tell that it learnt from other data.
+
+    Raises:
+        UserError: what cannot be had.
+    """
+    from fusion.runtime.backends.open import is_shipped
+    from fusion.runtime.perceiver import Perceiver
+
+    return Perceiver(open_chosen(args), external=external or is_shipped(args.model))
 
 
 def model_words(args: argparse.Namespace) -> list[str]:

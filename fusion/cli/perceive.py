@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusion.cli.device import check_device
-from fusion.cli.model_options import add_model_options, open_chosen
+from fusion.cli.model_options import add_model_options, chosen_perceiver
 from fusion.cli.names import scene_names, split_names
 from fusion.errors import UserError
 
@@ -76,16 +76,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load_perceiver(args: argparse.Namespace) -> Perceiver:
-    from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.perceiver import Perceiver
 
-    backend = _untrained(args) if args.untrained else open_chosen(args)
-    network = backend.config.network
+    perceiver = Perceiver(_untrained(args), external=args.external) if args.untrained else chosen_perceiver(args, external=args.external)
+    network = perceiver.config.network
     reads_camera, reads_lidar = network.camera is not None, network.lidar is not None
     if not (reads_camera and "camera" in args.sensors) and not (reads_lidar and "lidar" in args.sensors):
         raise UserError(f"--sensors {args.sensors}: model {args.model!r} reads {'cameras' if reads_camera else 'LiDAR'} only;"
                         f" pass --sensors {'camera' if reads_camera else 'lidar'} or another model")
-    return Perceiver(backend, external=args.external or (not args.untrained and is_shipped(args.model)))
+    return perceiver
 
 
 def _untrained(args: argparse.Namespace) -> Backend:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,24 @@ CAMERA, LIDAR = "image_2", "velodyne"
 LIDAR_HEIGHT_M = 1.73
 """The LiDAR's height above the ground in KITTI's vehicle."""
 LABEL_FIELDS = 15
+UNKNOWN = ("DontCare", "Misc")
+"""Types of labels that say nothing of the detection classes: objects nobody labelled, and other things such as trailers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelLine:
+    """A line of `label_2`.
+
+    Attributes:
+        kind: the object's type.
+        rectangle_px: left, top, right and bottom pixel in image_2.
+        box: height, width, length, bottom centre x, y, z and turn about y, in the rectified reference camera; no numbers that mean anything
+            where `kind` is DontCare.
+    """
+
+    kind: str
+    rectangle_px: tuple[float, ...]
+    box: tuple[float, ...]
 
 
 class KittiSource:
@@ -31,7 +51,8 @@ class KittiSource:
     Args:
         root: folder that holds the split.
         split: "training" or "testing".
-        labelled_only: read only the points that `image_2` sees, so that no unlabelled object is taught as background.
+        labelled_only: read only the points that `image_2` sees, and neither points nor pixels of the regions that its labels leave open
+            (types `UNKNOWN`), so that no unlabelled object is taught as background. Such pixels get the image's mean colour.
 
     Raises:
         UserError: the split's folder or its calibration is absent.
@@ -70,26 +91,16 @@ class KittiSource:
 
     def ground_truth(self, token: str) -> GroundTruth | None:
         """The labelled objects that have a detection class; velocity, point count and visibility are unknown."""
-        path = self.folder / "label_2" / f"{token}.txt"
-        if not path.exists():
-            self._known(token)
+        lines = self._labels(token)
+        if lines is None:
             return None
         ego_T_rect = invert(_rect_T_ego(self._calibration(token)))
         boxes, labels = [], []
-        for number, line in enumerate(path.read_text().splitlines(), start=1):
-            words = line.split()
-            if not words:
-                continue
-            try:
-                values = [float(word) for word in words[1:LABEL_FIELDS]]
-            except ValueError:
-                values = []
-            if len(values) != LABEL_FIELDS - 1:
-                raise UserError(f"{path}: line {number}: expected a type and {LABEL_FIELDS - 1} numbers, got {line!r}")
-            label = label_of(KITTI_NAME.get(words[0]))
+        for line in lines:
+            label = label_of(KITTI_NAME.get(line.kind))
             if label < 0:
                 continue
-            height, width, length, x, y, z, turn = values[7:14]
+            height, width, length, x, y, z, turn = line.box
             # Labels give the bottom centre; the camera's y points down.
             centre = transform_points(ego_T_rect, np.array([x, y - height / 2, z]))
             # At ry = 0 the object faces the camera's x axis, and ry turns about the camera's y axis.
@@ -105,12 +116,42 @@ class KittiSource:
         if token not in self._tokens:
             raise unknown("frame", token, self._tokens, str(self.folder))
 
+    def _labels(self, token: str) -> list[LabelLine] | None:
+        path = self.folder / "label_2" / f"{token}.txt"
+        if not path.exists():
+            self._known(token)
+            return None
+        lines = []
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            words = line.split()
+            if not words:
+                continue
+            try:
+                values = tuple(float(word) for word in words[1:LABEL_FIELDS])
+            except ValueError:
+                values = ()
+            if len(values) != LABEL_FIELDS - 1 or not all(map(math.isfinite, values)):
+                raise UserError(f"{path}: line {number}: expected a type and {LABEL_FIELDS - 1} numbers, got {line!r}")
+            lines.append(LabelLine(kind=words[0], rectangle_px=values[3:7], box=values[7:]))
+        return lines
+
+    def _unknown(self, token: str, size_hw: tuple[int, int]) -> np.ndarray:
+        """`(h, w)` bool: pixels of which the labels leave open what they show. A labelled object in front of such a region is known."""
+        unknown = np.zeros(size_hw, bool)
+        for line in sorted(self._labels(token) or [], key=lambda line: line.kind not in UNKNOWN):
+            left, top, right, bottom = np.maximum(line.rectangle_px, 0)
+            unknown[int(top):math.ceil(bottom) + 1, int(left):math.ceil(right) + 1] = line.kind in UNKNOWN
+        return unknown
+
     def _camera(self, token: str, calibration: dict[str, np.ndarray], log: WarningLog) -> CameraReading | None:
         try:
             image = read_image(self.folder / CAMERA / f"{token}.png")
         except BadSensorData as error:
             log.add(CAMERA, error)
             return None
+        if self._labelled_only:
+            unknown = self._unknown(token, (image.shape[0], image.shape[1]))
+            image = np.where(unknown[..., None], image.mean(axis=(0, 1)).astype(np.uint8), image)
         intrinsics, cam_T_rect = _split_projection(calibration["P2"])
         cam_T_ego = cam_T_rect @ _rect_T_ego(calibration)
         return CameraReading(image=image, intrinsics=intrinsics, ego_T_cam=invert(cam_T_ego), stamp_ns=0)
@@ -119,7 +160,8 @@ class KittiSource:
         try:
             stored = read_points_bin(self.folder / LIDAR / f"{token}.bin", 4)
             if self._labelled_only:
-                stored = stored[_seen(stored[:, :3], calibration, _png_size_hw(self.folder / CAMERA / f"{token}.png"))]
+                known = ~self._unknown(token, _png_size_hw(self.folder / CAMERA / f"{token}.png"))
+                stored = stored[_shown(stored[:, :3], calibration, known)]
         except BadSensorData as error:
             log.add(LIDAR, error)
             return None
@@ -150,12 +192,14 @@ def _png_size_hw(path: Path) -> tuple[int, int]:
     return height, width
 
 
-def _seen(points: np.ndarray, calibration: dict[str, np.ndarray], size_hw: tuple[int, int]) -> np.ndarray:
-    """`(P,)` bool: which `(P, 3)` points of the LiDAR's frame project into image_2."""
+def _shown(points: np.ndarray, calibration: dict[str, np.ndarray], pixels_ok: np.ndarray) -> np.ndarray:
+    """`(P,)` bool: which `(P, 3)` points of the LiDAR's frame project into image_2, into a pixel of `(h, w)` bool `pixels_ok`."""
     intrinsics, cam_T_rect = _split_projection(calibration["P2"])
     uv, _ = project(transform_points(cam_T_rect @ _rect_T_ego(calibration) @ _ego_T_lidar(), points), intrinsics)
-    seen: np.ndarray = ((uv >= -0.5) & (uv < np.array(size_hw[::-1]) - 0.5)).all(axis=1)
-    return seen
+    shown: np.ndarray = ((uv >= -0.5) & (uv < np.array(pixels_ok.shape[::-1]) - 0.5)).all(axis=1)
+    column, row = np.floor(uv[shown] + 0.5).astype(np.int64).T
+    shown[shown] = pixels_ok[row, column]
+    return shown
 
 
 def _ego_T_lidar() -> np.ndarray:

@@ -58,6 +58,11 @@ class BevGrid:
         index = np.stack(np.meshgrid(*(np.arange(n) for n in self.shape), indexing="ij"), axis=-1)
         return self.cells_to_metres(index + 0.5).astype(np.float32)
 
+    def holds(self, xy_m: np.ndarray) -> np.ndarray:
+        """`(..., 2)` metres -> bool: in a cell of the grid, at whatever height."""
+        cells = self.metres_to_cells(xy_m.astype(np.float64))
+        return np.asarray(((cells >= 0) & (cells < self.shape)).all(axis=-1))
+
     def inside(self, xyz_m: np.ndarray) -> np.ndarray:
         """`(..., 3)` metres -> bool: within the half-open ranges of all three axes."""
         low = np.array([self.x_range_m[0], self.y_range_m[0], self.z_range_m[0]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numba
 import numpy as np
 import torch
@@ -9,6 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.types.sensor_batch import SensorBatch
+
+NEWEST_S = 0.04
+"""Points at least this much older than the reference stamp are of an earlier sweep: LiDARs turn 5 to 20 times a second."""
 
 
 def lidar_depth_m(sensors: SensorBatch, feature_hw: tuple[int, int]) -> Tensor:
@@ -23,6 +28,12 @@ def lidar_depth_m(sensors: SensorBatch, feature_hw: tuple[int, int]) -> Tensor:
     nearest = _nearest(np.ascontiguousarray(image_T_ego), sensors.valid_px.float().cpu().numpy(), sensors.camera_ok.cpu().numpy(),
                        sensors.image_hw, feature_hw, sensors.points.detach().float().cpu().numpy(), points_ok.cpu().numpy())
     return torch.from_numpy(nearest).to(sensors.intrinsics.device)
+
+
+def newest_depth_m(sensors: SensorBatch, feature_hw: tuple[int, int]) -> Tensor:
+    """`lidar_depth_m` by the newest sweep alone, to teach depth with: what moves leaves a trail in earlier ones, of depths where it no longer is."""
+    newest = sensors.points_ok & (sensors.points[..., 4] < NEWEST_S)
+    return lidar_depth_m(replace(sensors, points_ok=newest), feature_hw)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -102,7 +102,7 @@ def encode_targets(truths: Sequence[GroundTruth], grid: BevGrid, num_classes: in
     config = config or TargetConfig()
     size_x, size_y = grid.shape
     cells = [grid.metres_to_cells(truth.boxes[:, :2].astype(np.float64)) for truth in truths]
-    kept = [np.flatnonzero(((c >= 0) & (c < (size_x, size_y))).all(axis=1)) for c in cells]
+    kept = [np.flatnonzero(grid.holds(truth.boxes[:, :2])) for truth in truths]
     batch, most = len(truths), max([len(k) for k in kept], default=0)
     heatmap = np.zeros((batch, num_classes, size_x, size_y), np.float32)
     floats = {

@@ -60,10 +60,9 @@ def object_cells(truths: Sequence[GroundTruth], grid: BevGrid) -> tuple[Tensor, 
     """The sample `(M,)`, the cell `(M, 2)` and the class `(M,)` of every object whose centre is on the grid, int64 on the CPU."""
     samples, cells, labels = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.int64)], [np.zeros(0, np.int64)]
     for index, truth in enumerate(truths):
-        cell = np.floor(grid.metres_to_cells(truth.boxes[:, :2].astype(np.float64))).astype(np.int64)
-        inside = ((cell >= 0) & (cell < grid.shape)).all(axis=1)
-        samples.append(np.full(int(inside.sum()), index, np.int64))
-        cells.append(cell[inside])
-        labels.append(truth.labels[inside].astype(np.int64))
+        truth = truth.select(grid.holds(truth.boxes[:, :2]))
+        samples.append(np.full(len(truth), index, np.int64))
+        cells.append(np.floor(grid.metres_to_cells(truth.boxes[:, :2].astype(np.float64))).astype(np.int64))
+        labels.append(truth.labels.astype(np.int64))
     sample, cell, label = (torch.from_numpy(np.concatenate(parts)) for parts in (samples, cells, labels))
     return sample, cell, label

@@ -8,6 +8,9 @@ from typing import Literal
 
 from fusion.types import DETECTION_CLASSES
 
+Precision = Literal["bf16-mixed", "32-true"]
+"""What a training can compute in."""
+
 
 def _check_range(name: str, value: tuple[float, float], low: float) -> None:
     if not low <= value[0] <= value[1]:
@@ -228,7 +231,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"
     warmup: float = 0.3
-    precision: Literal["auto", "bf16-mixed", "32-true"] = "32-true"
+    precision: Literal["auto", Precision] = "32-true"
     clip_norm: float = 10.0
     ema_decay: float = 0.999
     seed: int = 0

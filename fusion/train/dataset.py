@@ -97,8 +97,9 @@ class TrainDataset(Dataset[TrainSample]):
 
     @property
     def labels(self) -> list[np.ndarray]:
-        """Per sample, the class indices of its boxes."""
-        return [truth.labels for _, truth in self._samples]
+        """Per sample, the class indices of its boxes on the network's grid: the others are not taught, but where augmentation moves them onto it."""
+        grid = self._model.network.bev_grid
+        return [truth.labels[grid.holds(truth.boxes[:, :2])] for _, truth in self._samples]
 
     @property
     def fingerprint(self) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from fusion.hardware import computes_bf16
+from fusion.train.config import Precision
 
-Precision = Literal["bf16-mixed", "32-true"]
 
-
-def decided(asked: Precision | Literal["auto"], device: str) -> Precision:
+def decided(asked: Literal["auto", Precision], device: str) -> Precision:
     """What `train.precision` comes to on a device, `cpu` or `cuda`."""
     if asked == "auto":
         return "bf16-mixed" if computes_bf16(device) else "32-true"

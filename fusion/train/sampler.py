@@ -17,7 +17,7 @@ def balanced_counts(labels: Sequence[np.ndarray], classes: int) -> np.ndarray:
     there are samples.
 
     Args:
-        labels: per sample, the class indices of its boxes.
+        labels: per sample, the class indices of the boxes that it teaches.
         classes: number of classes.
 
     Returns:

@@ -40,6 +40,9 @@ def test_shipped_weights_are_found_by_name(model: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(("more", "says"), [
     (["--dataroot", "/nowhere"], "/nowhere: no such folder"),
     (["--scene", "scene-0103"], "--scene scene-0103: names a scene of --dataroot, which is missing"),
+    (["--dataroot", "/nowhere", "--seed", "404"], "--seed 404: of a simulated drive, and --dataroot takes a recorded one; leave one of them away"),
+    (["--dataroot", "/nowhere", "--weather", "fog"], "--weather fog: of a simulated drive"),
+    (["--dataroot", "/nowhere", "--duration", "9"], "--duration 9.0: of a simulated drive"),
     (["--score-threshold", "2"], "--score-threshold 2.0: expected 0 to 1"),
     (["--duration", "0"], "--duration 0.0: expected 0.5 to 600"),
     (["--seed", "-1"], "--seed -1: expected 0 to"),

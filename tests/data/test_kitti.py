@@ -57,7 +57,7 @@ def test_boxes_stand_on_the_ground_and_hold_points(kitti: KittiSource) -> None:
 
 @pytest.mark.parametrize("token", ["000000", "000001", "000002"])
 def test_for_training_only_what_is_labelled_is_read(kitti: KittiSource, shared_data: Path, token: str) -> None:
-    """No point behind the camera or beside its image; within the image every one, those of the labelled objects among them."""
+    """No point behind the camera or beside its image; within the image every one but of regions left open, and those of the labelled objects."""
     seen_only = KittiSource(shared_data / "kitti_object_3frames", labelled_only=True)
     whole, readings, truth = kitti.load(token), seen_only.load(token), kitti.ground_truth(token)
     assert truth is not None and whole.lidar is not None and readings.lidar is not None
@@ -67,12 +67,44 @@ def test_for_training_only_what_is_labelled_is_read(kitti: KittiSource, shared_d
     height, width = camera.image.shape[:2]
     inside = (uv[:, 0] >= -0.5) & (uv[:, 0] < width - 0.5) & (uv[:, 1] >= -0.5) & (uv[:, 1] < height - 0.5)
     assert 0.1 < inside.mean() < 0.3
-    np.testing.assert_array_equal(readings.lidar.points, whole.lidar.points[inside])
+    lines = [line.split() for line in (shared_data / f"kitti_object_3frames/training/label_2/{token}.txt").read_text().splitlines()]
+    left_open = np.array([line[4:8] for line in lines if line[0] in ("DontCare", "Misc")], np.float64).reshape(-1, 4)
+    in_open = ((uv[:, None] >= left_open[:, :2] - 1.5) & (uv[:, None] <= left_open[:, 2:] + 1.5)).all(axis=2).any(axis=1)
+    kept_uv = lidar_to_image(readings, "image_2")[0]
+    is_open = ((kept_uv[:, None] >= left_open[:, :2] - 1.5) & (kept_uv[:, None] <= left_open[:, 2:] + 1.5)).all(axis=2).any(axis=1)
+    np.testing.assert_array_equal(readings.lidar.points[~is_open], whole.lidar.points[inside & ~in_open])
+    assert is_open.sum() <= 0.2 * (inside & in_open).sum()  # a rectangle's border is outside of it
     held, kept = (points_in_boxes(transform_points(one.ego_T_lidar, one.points[:, :3]), truth.boxes).sum(axis=1)
                   for one in (whole.lidar, readings.lidar))
     assert (kept >= 0.95 * held).all() and held.min() > 0
     same = seen_only.load(token, cameras=False).lidar
     assert same is not None and np.array_equal(same.points, readings.lidar.points)
+
+
+def test_for_training_nothing_of_unlabelled_objects_is_read(shared_data: Path, tmp_path: Path) -> None:
+    """Where DontCare or Misc stands in the image, neither pixels nor points are left, but those of labelled objects there."""
+    shutil.copytree(shared_data / "kitti_object_3frames/training", tmp_path / "training")
+    label = tmp_path / "training/label_2/000002.txt"
+    car = next(line for line in label.read_text().splitlines() if line.startswith("Car"))
+    numbers = " -1 -1 -1 -1000 -1000 -1000 -10\n"
+    label.chmod(0o644)
+    label.write_text(f"{car}\nDontCare -1 -1 -10 600.5 150 750 374{numbers}Misc 0 0 0 -20 -9 99.5 99{numbers}")
+    whole, known = (KittiSource(tmp_path, labelled_only=only).load("000002") for only in (False, True))
+    truth, before, after = KittiSource(tmp_path).ground_truth("000002"), whole.cameras["image_2"], known.cameras["image_2"]
+    assert truth is not None and before is not None and after is not None and whole.lidar is not None and known.lidar is not None
+
+    open_px = np.zeros(before.image.shape[:2], bool)
+    open_px[150:, 600:751] = open_px[:100, :101] = True
+    open_px[190:225, 657:702] = False  # the car's rectangle, 657.39 190.13 700.07 223.39
+    np.testing.assert_array_equal(after.image[~open_px], before.image[~open_px])
+    assert (after.image[open_px] == before.image.mean(axis=(0, 1)).astype(np.uint8)).all()
+
+    uv, _ = lidar_to_image(known, "image_2")
+    column, row = np.floor(uv + 0.5).astype(int).T
+    assert not open_px[row, column].any() and len(known.lidar.points) > 10_000
+    held, kept = (points_in_boxes(transform_points(one.ego_T_lidar, one.points[:, :3]), truth.boxes).sum()
+                  for one in (whole.lidar, known.lidar))
+    assert kept >= 0.95 * held > 50
 
 
 @pytest.mark.parametrize("image", [None, b"", b"\x89PNG\r\n\x1a\n", b"GIF89a" * 9])

@@ -41,6 +41,11 @@ def test_inside_is_half_open() -> None:
     np.testing.assert_array_equal(GRID.inside(points), [True, False, False, False, True, False])
 
 
+def test_what_the_grid_holds_is_half_open_at_whatever_height() -> None:
+    np.testing.assert_array_equal(GRID.holds(np.array([[-2, -4], [6, 0], [0, 4], [5.999, 3.999], [-2.001, 0], [np.nan, 0]])),
+                                  [True, False, False, True, False, False])
+
+
 @pytest.mark.parametrize(("change", "message"), [
     ({"x_range_m": (1.0, 1.0)}, r"x_range_m: expected \(min, max\) with min < max, got \(1.0, 1.0\)"),
     ({"y_range_m": (0.0, 1.1), "cell_m": 0.4}, "cell_m: expected y_range_m"),

@@ -82,6 +82,18 @@ def test_what_features_hold_in_padding_reaches_nothing(name: str) -> None:
     assert all(gradient[0, n].any() for n in range(5))  # of what is image, each camera has something to say
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["pull", "dual, query decoder"])
+def test_what_pixels_hold_in_padding_reaches_nothing(name: str) -> None:
+    net, batch = tiny_net(**NETS[name]), padded_batch()
+    image = map_pixels_ok(batch.valid_px, batch.camera_ok, (32, 64), (32, 64))[:, :, None]
+    spoilt = replace(batch, images=torch.where(image, batch.images, 9.0))
+    before, answers = spoilt.images.clone(), [said(net(one)) for one in (batch, spoilt)]
+    assert torch.equal(spoilt.images, before)
+    for key, value in answers[0].items():
+        assert torch.equal(value, answers[1][key]), key
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_images_that_fill_their_size_are_seen_as_ever_and_padding_is_not(name: str) -> None:
     net, batch = tiny_net(**NETS[name]), tiny_batch()

@@ -197,6 +197,16 @@ def test_lidar_teaches_depth_as_a_camera_of_reference_focal_length_would_see_it(
     assert (lidar_depth_bin(depth, in_padding, (8, 16)) == -1).all()
 
 
+def test_depth_is_taught_by_the_newest_sweep_alone() -> None:
+    """A car that drives away: half a second ago it was at 6.3 m, and is at 7.3 m."""
+    batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
+    points = torch.tensor([[[6.3, 0.0, 1.5, 0, 0.5], [6.8, 0.0, 1.5, 0, 0.05], [7.3, 0.0, 1.5, 0, 0]]])
+    batch = replace(batch, points=points, points_ok=torch.ones(1, 3).bool())
+    splat = splat_grid(batch, (8, 16), GRID, SplatConfig(channels=4, depth_range_m=(1, 9), depth_step_m=1))
+    pull = lidar_depth_bin(DepthBins(count=8, range_m=(1.0, 1.0 * 6.0 ** (8 / 5))), batch, (8, 16))  # bin 5 begins at 6 m
+    assert splat.depth_bin[0, 0, 4, 8] == pull[0, 0, 4, 8] == 5 and (pull >= 0).sum() == 1
+
+
 def test_splat_puts_depth_where_pull_looks() -> None:
     batch = SensorBatch.example(cameras=1, size_hw=(64, 128))
     config = SplatConfig(channels=4, depth_range_m=(1, 9), depth_step_m=1)
@@ -219,7 +229,7 @@ def test_splat_puts_depth_where_pull_looks() -> None:
 def test_the_last_depth_that_splat_knows_is_of_its_last_bin(monkeypatch: pytest.MonkeyPatch) -> None:
     config = SplatConfig(channels=4, depth_range_m=(1.0, 7.3), depth_step_m=0.7)
     depth = float(np.nextafter(np.float32(7.3), np.float32(0)))  # in float32, 9 whole steps
-    monkeypatch.setattr("fusion.bev.lift_splat.lidar_depth_m", lambda sensors, size: torch.full((1, 1, *size), depth))
+    monkeypatch.setattr("fusion.bev.lift_splat.newest_depth_m", lambda sensors, size: torch.full((1, 1, *size), depth))
     where = splat_grid(SensorBatch.example(cameras=1, size_hw=(16, 24)), (2, 3), GRID, config)
     assert (where.depth_bin == config.bins - 1).all()
 

@@ -125,3 +125,19 @@ def test_a_model_of_other_classes_learns_its_own_labels() -> None:
     unknown = replace(model, network=replace(model.network, classes=("car", "tram")))
     with pytest.raises(UserError, match=r"model.network.classes: 'tram': not a class of this data set; expected some of \['car', "):
         TrainDataset(SyntheticSource(), unknown, recipe.train)
+
+
+def test_samples_are_balanced_by_what_the_network_is_taught() -> None:
+    """A box off the grid is not: a sample whose only bus is there teaches no bus."""
+
+    class FarBus(SyntheticSource):
+        def ground_truth(self, token: str) -> GroundTruth:
+            one = super().ground_truth(token)
+            bus = replace(one, boxes=one.boxes + np.array([40, 0, 0, 0, 0, 0, 0, 0, 0], np.float32), labels=np.array([2]))
+            both = one.select(np.array([0, 0]))
+            return replace(both, boxes=np.concatenate([one.boxes, bus.boxes]), labels=np.concatenate([one.labels, bus.labels]))
+
+    recipe = tiny_recipe()
+    data = TrainDataset(FarBus(), recipe.model, recipe.train)
+    assert [labels.tolist() for labels in data.labels] == [[0], [0], [5], [0]]
+    assert len(data[SampleKey(0, 0, 0)].truth) == 2  # augmentation may still bring it onto the grid

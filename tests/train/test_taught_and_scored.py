@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from fusion.data.nuscenes import NuScenesSource
+from fusion.geometry.grid import BevGrid
 from fusion.model import ModelConfig
+from fusion.network_config import NetworkConfig
 from fusion.train.config import TrainConfig
 from fusion.train.dataset import TrainDataset
 from fusion.types import DETECTION_CLASSES
@@ -22,7 +24,8 @@ def test_taught_boxes_are_those_that_the_devkit_scores(scene0523: Path, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     source = NuScenesSource(scene0523, "v1.0-mini", ["scene-0523"])
     tokens = source.tokens("scene-0523")
-    taught = TrainDataset(source, ModelConfig(), TrainConfig()).labels
+    everywhere = BevGrid(x_range_m=(-204.8, 204.8), y_range_m=(-204.8, 204.8))
+    taught = TrainDataset(source, ModelConfig(network=NetworkConfig(grid=everywhere)), TrainConfig()).labels
     official = load_gt_of_sample_tokens(NuScenes("v1.0-mini", str(scene0523), verbose=False), tokens, DetectionBox)
     seen_by_radar_alone = 0
     for token, labels in zip(tokens, taught, strict=True):
