@@ -61,7 +61,8 @@ def fit_growth(sizes_mb: Sequence[float]) -> Growth:
 def _columns(count: int, at: Sequence[int]) -> np.ndarray:
     """`(count, 2 + steps)`: a constant, a slope, and a step up at each of the places."""
     cycles = np.arange(count)
-    return np.stack([np.ones(count), cycles, *(cycles >= step for step in at)], axis=1).astype(np.float64)
+    columns: np.ndarray = np.stack([np.ones(count), cycles, *(cycles >= step for step in at)], axis=1).astype(np.float64)
+    return columns
 
 
 def _solved(sizes: np.ndarray, at: Sequence[int]) -> tuple[np.ndarray, float]:
