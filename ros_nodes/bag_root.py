@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -181,11 +181,12 @@ class _RootWriter:
 
 
 class _TreeAlong:
-    """Transforms around each reading, as the bag goes on: the tree forgets what is long past."""
+    """Transforms around each reading, as the bag goes on: the tree forgets what is long past, and is led back where a reading's stamp is."""
 
     def __init__(self, contents: BagContents) -> None:
         self._tree = TransformTree()
         self._moving = sorted(contents.moving, key=lambda transform: transform.stamp_ns)
+        self._stamps_ns = [transform.stamp_ns for transform in self._moving]
         self._static = contents.static
         self._moved, self._set = 0, 0
         for _, transform in reversed(contents.static):  # the first of each frame holds from the start, as one is often sent late
@@ -195,7 +196,10 @@ class _TreeAlong:
         while self._set < len(self._static) and self._static[self._set][0] <= reading.logged_ns:
             self._insert(self._static[self._set][1], static=True)
             self._set += 1
-        while self._moved < len(self._moving) and self._moving[self._moved].stamp_ns <= reading.stamp_ns + MAX_GAP_NS:
+        if self._moved and self._stamps_ns[self._moved - 1] > reading.stamp_ns + 2 * MAX_GAP_NS:  # after one whose clock is ahead
+            self._tree.forget_after(reading.stamp_ns + MAX_GAP_NS)
+            self._moved = bisect_left(self._stamps_ns, reading.stamp_ns - MAX_GAP_NS)
+        while self._moved < len(self._moving) and self._stamps_ns[self._moved] <= reading.stamp_ns + MAX_GAP_NS:
             self._insert(self._moving[self._moved], static=False)
             self._moved += 1
         return self._tree

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from fusion.errors import UserError
 from fusion.types import CameraReading
 from ros_nodes import conversion as c
 from ros_nodes.bag import add_parser
+from ros_nodes.bag_keyframes import find_scenes
 from ros_nodes.bag_reader import BagSource
 from ros_nodes.bag_root import write_root
-from ros_nodes.bag_scan import scan_bag
+from ros_nodes.bag_scan import BagContents, BagReading, BagSensor, scan_bag
 from ros_nodes.bag_writer import write_bag
 from ros_nodes.faults import Fault, parse_fault
 from ros_nodes.player_codec import rosbags_codec, stamp_of
@@ -294,6 +296,35 @@ def test_a_calibration_elsewhere_is_found_by_its_frame_or_missed_by_name(tmp_pat
     twice = make_bag(tmp_path / "twice", [*under("/calibrations/eye"), *under("/calibrations/other")])
     with pytest.raises(UserError, match="2 calibrations for CAM_EYE: .*/calibrations/eye and /calibrations/other"):
         scan_bag(twice, CODEC, ROBOT_SENSORS)
+
+
+def test_a_reading_belongs_to_the_keyframe_nearest_to_it_and_not_to_the_first_in_reach() -> None:
+    sensors = {name: BagSensor(name=name, topic=f"/{name}", kind=kind) for name, kind in (("LIDAR_TOP", CLOUD), ("CAM_FRONT", IMAGE))}
+    clouds, image = [reading("LIDAR_TOP", at) for at in range(0, 1000, 100)], reading("CAM_FRONT", 240)
+    scene = find_scenes(BagContents(sensors=sensors, readings=[*clouds, image]), "drive", 90 * MS)[0]
+    assert [sample.stamp_ns // MS for sample in scene.samples if "CAM_FRONT" in sample.readings] == [200]
+    sample, keyframe = scene.sample_of(image)
+    assert (sample.stamp_ns // MS, keyframe) == (200, True)
+
+
+def reading(name: str, at_ms: int) -> BagReading:
+    return BagReading(sensor=name, stamp_ns=at_ms * MS, frame=name, logged_ns=at_ms * MS)
+
+
+def test_a_sensor_whose_clock_is_ahead_costs_the_others_nothing(tmp_path: Path) -> None:
+    """Transforms are followed along the bag: its stamps must not lead away from those of the others."""
+    make, start, messages = CODEC.make, 1_700_000_000 * S, list[tuple[int, str, str, Any]]()
+    seen = c.Transform(parent="base_link", child="lidar", stamp_ns=start, rotation_wxyz=(1.0, 0.0, 0.0, 0.0), translation_m=(0, 0, 2))
+    messages.append((start, "/tf_static", TF, c.tf_msg(make, [seen, replace(seen, child="ahead")])))
+    for at in range(start, start + 40 * S, S // 2):
+        moved = replace(seen, parent="odom", child="base_link", stamp_ns=at)
+        messages.append((at, "/tf", TF, c.tf_msg(make, [moved])))
+        for frame, stamp in (("lidar", at), ("ahead", at + 30 * S)):
+            points = np.ones((1, 5), np.float32)
+            messages.append((at + MS, f"/sensors/{frame}/points", CLOUD, c.cloud_msg(make, points, stamp_ns=stamp, frame_id=frame)))
+    bag = make_bag(tmp_path / "bag", messages)
+    written = write_root(bag, tmp_path / "out", "v", warn=lambda line: None)
+    assert written == {"LIDAR": 80, "AHEAD": 20}
 
 
 def test_what_is_damaged_is_left_out_and_named(tmp_path: Path) -> None:
