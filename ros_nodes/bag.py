@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fusion.cli.names import scene_names
+from fusion.cli.names import scene_names, split_names
 from fusion.errors import UserError
 
 EXAMPLES = """examples:
   bevduet bag to-mcap --dataroot data/nuscenes --version v1.0-mini --scenes scene-0103 --out scene-0103
   bevduet bag from-mcap --bag scene-0103 --out data/from_bag
   bevduet bag from-mcap --bag drive.mcap --out data/drive --sensor CAM_FRONT=/front/image_raw --sensor LIDAR_TOP=/velodyne_points
+  bevduet bag from-mcap --bag drive.mcap --out data/drive --sensor CAM_FRONT=/front/image_rect_color --rectified CAM_FRONT
 """
 
 
@@ -40,6 +41,8 @@ def add_parser(subparsers: Any) -> None:
     from_mcap.add_argument("--version", default="v1.0-bag", help="folder of the tables (default: %(default)s)")
     from_mcap.add_argument("--sensor", action="append", default=[], metavar="NAME=TOPIC",
                            help="an image or cloud topic and its channel, once for each (default: all below /sensors/)")
+    from_mcap.add_argument("--rectified", default="", metavar="NAMES", help="cameras whose images are rectified already, as image_proc's image_rect "
+                           "and image_rect_color are, comma-separated: P and R of their CameraInfo count, K and D do not")
     from_mcap.add_argument("--base-frame", default="base_link", help="the ego frame (default: %(default)s)")
     from_mcap.add_argument("--fixed-frame", default="odom", help="the frame in which it moves (default: %(default)s)")
     from_mcap.add_argument("--keyframe-every", type=float, default=0.5, metavar="S",
@@ -67,8 +70,9 @@ def run_from_mcap(args: argparse.Namespace) -> int:
 
     if not args.keyframe_every > 0 or not args.intensity_max > 0:
         raise UserError(f"--keyframe-every {args.keyframe_every:g}, --intensity-max {args.intensity_max:g}: expected positive numbers")
-    written = write_root(args.bag, args.out, args.version, sensors=_sensors(args.sensor), base_frame=args.base_frame, fixed_frame=args.fixed_frame,
-                         keyframe_every_s=args.keyframe_every, intensity_max=args.intensity_max, warn=_warn)
+    written = write_root(args.bag, args.out, args.version, sensors=_sensors(args.sensor), rectified=split_names(args.rectified),
+                         base_frame=args.base_frame, fixed_frame=args.fixed_frame, keyframe_every_s=args.keyframe_every,
+                         intensity_max=args.intensity_max, warn=_warn)
     print(f"{', '.join(f'{name} {number}' for name, number in written.items())} -> --dataroot {args.out} --version {args.version}")
     return 0
 

@@ -85,21 +85,25 @@ def _spaced(readings: Sequence[BagReading], reference: str, every_ns: int) -> li
 
 
 def _assign(marks: Sequence[tuple[int, str]], readings: Sequence[BagReading]) -> tuple[BagSample, ...]:
-    """Each keyframe takes the nearest reading of each sensor within reach; none is taken twice."""
+    """Each keyframe takes the nearest reading of each sensor within reach, unless another keyframe is nearer to that."""
     by_sensor: dict[str, list[BagReading]] = {}
     for reading in readings:
         by_sensor.setdefault(reading.sensor, []).append(reading)
     stamps = {name: [reading.stamp_ns for reading in own] for name, own in by_sensor.items()}
-    taken: set[int] = set()
+    times = [stamp for stamp, _ in marks]
     samples = []
-    for stamp_ns, token in marks:
+    for number, (stamp_ns, token) in enumerate(marks):
         chosen: dict[str, BagReading] = {}
         for name, own in by_sensor.items():
-            index = bisect_left(stamps[name], stamp_ns)
-            near = min(own[max(index - 1, 0):index + 1], key=lambda reading: abs(reading.stamp_ns - stamp_ns))
-            if abs(near.stamp_ns - stamp_ns) <= REACH_NS and id(near) not in taken:
-                taken.add(id(near))
+            near = own[_nearest(stamps[name], stamp_ns)]
+            if abs(near.stamp_ns - stamp_ns) <= REACH_NS and _nearest(times, near.stamp_ns) == number:
                 chosen[name] = near
         if chosen:
             samples.append(BagSample(stamp_ns=stamp_ns, token=token, readings=chosen))
     return tuple(samples)
+
+
+def _nearest(stamps: Sequence[int], stamp_ns: int) -> int:
+    """Index of the stamp nearest to another, the earlier of two; `stamps` ascend."""
+    index = bisect_left(stamps, stamp_ns)
+    return min(range(max(index - 1, 0), min(index + 1, len(stamps))), key=lambda each: abs(stamps[each] - stamp_ns))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fusion.errors import BadSensorData, UserError
+from fusion.geometry.transforms import invert
 from fusion.sensors.camera_model import CameraModel, Undistorters
 from ros_nodes.bag_keyframes import BagScene, find_scenes
 from ros_nodes.bag_reader import open_bag
-from ros_nodes.bag_scan import BagContents, BagReading, scan_bag
+from ros_nodes.bag_scan import BagCalibration, BagContents, BagReading, scan_bag
 from ros_nodes.bag_tables import BagTables
 from ros_nodes.conversion import (
     CLOUD_FIELDS,
@@ -31,8 +32,8 @@ from ros_nodes.player_topics import BASE_FRAME, CLOUD, COMPRESSED, FIXED_FRAME
 from ros_nodes.transforms import MAX_GAP_NS, TransformTree, TransformUnavailable
 
 
-def write_root(bag: Path, out: Path, version: str, *, sensors: Mapping[str, str] | None = None, base_frame: str = BASE_FRAME,
-               fixed_frame: str = FIXED_FRAME, keyframe_every_s: float = 0.5, intensity_max: float = 255.0,
+def write_root(bag: Path, out: Path, version: str, *, sensors: Mapping[str, str] | None = None, rectified: Collection[str] = (),
+               base_frame: str = BASE_FRAME, fixed_frame: str = FIXED_FRAME, keyframe_every_s: float = 0.5, intensity_max: float = 255.0,
                warn: Callable[[str], object] = print) -> dict[str, int]:
     """Write a bag's images and clouds as a data root.
 
@@ -43,11 +44,11 @@ def write_root(bag: Path, out: Path, version: str, *, sensors: Mapping[str, str]
         bag: the bag's folder or .mcap file.
         out: the root; must not exist, and appears only when it is complete.
         version: folder of its tables.
-        sensors: see `scan_bag`.
+        sensors, rectified: see `scan_bag`.
         base_frame, fixed_frame: the ego frame, and the one in which it moves.
         keyframe_every_s: see above.
         intensity_max: the intensity that becomes 255.
-        warn: takes one line for each kind of reading that is left out.
+        warn: takes one line for each kind of reading that is left out, and for each camera whose topic sounds rectified and that is not said to be.
 
     Returns:
         Sensor -> number of readings written.
@@ -58,7 +59,10 @@ def write_root(bag: Path, out: Path, version: str, *, sensors: Mapping[str, str]
     if out.exists():
         raise UserError(f"{out}: exists already; choose a new folder for the data root")
     codec = rosbags_codec()
-    contents = scan_bag(bag, codec, sensors or {})
+    contents = scan_bag(bag, codec, sensors or {}, rectified)
+    for sensor in contents.sensors.values():
+        if not sensor.rectified and any(word.startswith("image_rect") for word in sensor.topic.split("/")):
+            warn(f"{sensor.name}: the images on {sensor.topic} are taken for raw ones and undistorted; are they rectified already (--rectified)?")
     scenes = find_scenes(contents, bag.stem, round(0.9 * keyframe_every_s * 1e9))  # a sweep is rarely exactly on time
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".root-") as folder:
@@ -131,7 +135,9 @@ class _RootWriter:
         if kind == CLOUD:
             content, suffix = self._points(data), "pcd.bin"
         else:
-            content, suffix, intrinsics, size_wh = self._image(reading.sensor, kind, data, self._model(reading))
+            calibration = self._calibration(reading)
+            mount = mount @ invert(calibration.image_T_camera)
+            content, suffix, intrinsics, size_wh = self._image(reading.sensor, kind, data, calibration.model)
         stamp_us = reading.stamp_ns // 1000
         name = f"{'samples' if keyframe else 'sweeps'}/{reading.sensor}/{scene.name}__{reading.sensor}__{stamp_us}.{suffix}"
         (self._root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -157,12 +163,12 @@ class _RootWriter:
             raise BadSensorData("point cloud: no points")
         return bytes(points.astype("<f4").tobytes())
 
-    def _model(self, reading: BagReading) -> CameraModel:
-        known = self._contents.models.get(reading.sensor)
+    def _calibration(self, reading: BagReading) -> BagCalibration:
+        known = self._contents.calibrations.get(reading.sensor)
         if not known:
             raise BadSensorData("no camera_info")
-        index = bisect_right([stamp for stamp, _ in known], reading.stamp_ns) - 1
-        return known[max(index, 0)][1]
+        index = bisect_right([calibration.stamp_ns for calibration in known], reading.stamp_ns) - 1
+        return known[max(index, 0)]
 
     def _image(self, name: str, kind: str, data: bytes, model: CameraModel) -> tuple[bytes, str, np.ndarray, tuple[int, int]]:
         message = self._codec.decode(kind, data)
@@ -175,11 +181,12 @@ class _RootWriter:
 
 
 class _TreeAlong:
-    """Transforms around each reading, as the bag goes on: the tree forgets what is long past."""
+    """Transforms around each reading, as the bag goes on: the tree forgets what is long past, and is led back where a reading's stamp is."""
 
     def __init__(self, contents: BagContents) -> None:
         self._tree = TransformTree()
         self._moving = sorted(contents.moving, key=lambda transform: transform.stamp_ns)
+        self._stamps_ns = [transform.stamp_ns for transform in self._moving]
         self._static = contents.static
         self._moved, self._set = 0, 0
         for _, transform in reversed(contents.static):  # the first of each frame holds from the start, as one is often sent late
@@ -189,7 +196,10 @@ class _TreeAlong:
         while self._set < len(self._static) and self._static[self._set][0] <= reading.logged_ns:
             self._insert(self._static[self._set][1], static=True)
             self._set += 1
-        while self._moved < len(self._moving) and self._moving[self._moved].stamp_ns <= reading.stamp_ns + MAX_GAP_NS:
+        if self._moved and self._stamps_ns[self._moved - 1] > reading.stamp_ns + 2 * MAX_GAP_NS:  # after one whose clock is ahead
+            self._tree.forget_after(reading.stamp_ns + MAX_GAP_NS)
+            self._moved = bisect_left(self._stamps_ns, reading.stamp_ns - MAX_GAP_NS)
+        while self._moved < len(self._moving) and self._stamps_ns[self._moved] <= reading.stamp_ns + MAX_GAP_NS:
             self._insert(self._moving[self._moved], static=False)
             self._moved += 1
         return self._tree

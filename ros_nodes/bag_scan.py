@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from fusion.errors import BadSensorData, UserError
 from fusion.sensors.camera_model import CameraModel
 from ros_nodes.bag_reader import first_frames, open_bag
-from ros_nodes.conversion import Transform, camera_model_from_info, stamp_ns, transform_from_msg
+from ros_nodes.conversion import Transform, camera_model_from_info, rectification_from_info, stamp_ns, transform_from_msg
 from ros_nodes.parameters import info_topic_beside
 from ros_nodes.player_codec import Codec, frame_id_of, stamp_of
 from ros_nodes.player_sensors import group_topics
@@ -18,12 +21,24 @@ from ros_nodes.player_topics import CAMERA_INFO, CLOUD, HEADER, READINGS, SAMPLE
 
 @dataclass(frozen=True, kw_only=True)
 class BagSensor:
-    """Where a sensor's readings are: `topic`, its type `kind`, and of a camera the calibration on `info_topic`."""
+    """Where a sensor's readings are: `topic`, its type `kind`, and of a camera the calibration on `info_topic`; `rectified` images have no
+    distortion left in them."""
 
     name: str
     topic: str
     kind: str
     info_topic: str = ""
+    rectified: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BagCalibration:
+    """A camera as it is from `stamp_ns` on; its images are those of `model`, in a frame in which the one that they name has the pose
+    `image_T_camera`, `(4, 4)`."""
+
+    stamp_ns: int
+    model: CameraModel
+    image_T_camera: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +67,7 @@ class BagContents:
         readings: all images and clouds.
         moving: transforms of /tf.
         static: (time of recording, transform) of /tf_static.
-        models: sensor -> (stamp, calibration).
+        calibrations: of each camera.
         scenes: (time of recording, name).
         samples: (stamp, token) of keyframes.
         notes: one line for each thing that could not be read.
@@ -62,26 +77,28 @@ class BagContents:
     readings: list[BagReading] = field(default_factory=list)
     moving: list[Transform] = field(default_factory=list)
     static: list[tuple[int, Transform]] = field(default_factory=list)
-    models: dict[str, list[tuple[int, CameraModel]]] = field(default_factory=dict)
+    calibrations: dict[str, list[BagCalibration]] = field(default_factory=dict)
     scenes: list[tuple[int, str]] = field(default_factory=list)
     samples: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str]) -> BagContents:
+def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str], rectified: Collection[str] = ()) -> BagContents:
     """Read a bag once.
 
     Args:
         path: the bag.
         codec: reads messages.
         topics: sensor name -> topic of its images or clouds; empty: those below /sensors/<name>/, names in upper case.
+        rectified: names of the cameras whose images are rectified already.
 
     Raises:
-        UserError: the bag cannot be read, a topic is not in it or of another type, a camera's calibration is not in it, or there are no sensors.
+        UserError: the bag cannot be read, a topic is not in it or of another type, a camera's calibration is not in it, there are no sensors, or
+            none that is a camera has a name that `rectified` holds.
     """
     with open_bag(path) as reader:
         kinds = {connection.topic: connection.msgtype for connection in reader.connections}
-        contents = BagContents(sensors=_sensors(path, kinds, first_frames(reader), topics))
+        contents = BagContents(sensors=_sensors(path, kinds, first_frames(reader), topics, rectified))
         by_topic = {sensor.topic: sensor.name for sensor in contents.sensors.values()}
         by_info: dict[str, list[str]] = {}  # cameras may share a calibration
         for sensor in contents.sensors.values():
@@ -92,12 +109,11 @@ def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str]) -> BagContents
                 contents.readings.append(BagReading(sensor=by_topic[topic], stamp_ns=stamp_of(data), frame=frame_id_of(data), logged_ns=logged_ns))
             elif topic in by_info and kind == CAMERA_INFO:
                 message = codec.decode(kind, data)
-                try:
-                    calibration = stamp_ns(message.header.stamp), camera_model_from_info(message)
-                    for name in by_info[topic]:
-                        contents.models.setdefault(name, []).append(calibration)
-                except BadSensorData as error:
-                    contents.notes += [f"{name}: {error}" for name in by_info[topic]]
+                for name in by_info[topic]:
+                    try:
+                        contents.calibrations.setdefault(name, []).append(_calibration(message, rectified=contents.sensors[name].rectified))
+                    except BadSensorData as error:
+                        contents.notes.append(f"{name}: {error}")
             elif kind == TF:
                 for transform in map(transform_from_msg, codec.decode(kind, data).transforms):
                     if topic.endswith("_static"):
@@ -113,7 +129,13 @@ def scan_bag(path: Path, codec: Codec, topics: Mapping[str, str]) -> BagContents
     return contents
 
 
-def _sensors(path: Path, kinds: Mapping[str, str], frames: Mapping[str, str], topics: Mapping[str, str]) -> dict[str, BagSensor]:
+def _calibration(message: Any, *, rectified: bool) -> BagCalibration:
+    return BagCalibration(stamp_ns=stamp_ns(message.header.stamp), model=camera_model_from_info(message, rectified=rectified),
+                          image_T_camera=rectification_from_info(message) if rectified else np.eye(4))
+
+
+def _sensors(path: Path, kinds: Mapping[str, str], frames: Mapping[str, str], topics: Mapping[str, str],
+             rectified: Collection[str]) -> dict[str, BagSensor]:
     wanted = dict(topics) or {name.upper(): topic for topic, kind in sorted(kinds.items()) if kind in READINGS and (name := sensor_of(topic))}
     if not wanted:
         raise UserError(f"{path}: no images or clouds below /sensors/; name them with --sensor CAM_FRONT=/topic (topics: {', '.join(sorted(kinds))})")
@@ -124,7 +146,10 @@ def _sensors(path: Path, kinds: Mapping[str, str], frames: Mapping[str, str], to
             raise UserError(f"{path}: topic {topic} of {name}: {'is ' + kind if kind else 'not in the bag'}; expected an image or a point cloud "
                             f"(topics: {', '.join(sorted(kinds))})")
         info = "" if kind == CLOUD else _info_topic(path, name, topic, kinds, frames)
-        sensors[name] = BagSensor(name=name, topic=topic, kind=kind, info_topic=info)
+        sensors[name] = BagSensor(name=name, topic=topic, kind=kind, info_topic=info, rectified=name in rectified)
+    cameras = [name for name, sensor in sensors.items() if sensor.kind != CLOUD]
+    if unknown := [name for name in rectified if name not in cameras]:
+        raise UserError(f"{path}: {', '.join(unknown)} in the cameras with rectified images: expected some of {', '.join(cameras) or 'no cameras'}")
     return sensors
 
 

@@ -48,7 +48,8 @@ def main() -> int:
     parser.add_argument("--own-rates", action="store_true", help="play readings between keyframes too, 12 images and 20 clouds a second; where "
                         "the data root has none, copies of the keyframes that differ in a few bits")
     parser.add_argument("--rows", help="titles of rows, comma-separated (default: all)")
-    parser.add_argument("--cycles", type=int, default=50, help="how often the lifecycle is cycled (default: %(default)s; 0: not)")
+    parser.add_argument("--cycles", type=int, default=50, help="how often the lifecycle is cycled, and up to three times as "
+                        "often while its memory seems to grow (default: %(default)s; 0: not)")
     parser.add_argument("--verbose", action="store_true", help="show the output of the nodes")
     parser.add_argument("--out", type=Path, help="also write the table to this Markdown file, and the nodes' output beside it")
     args = parser.parse_args()

@@ -124,8 +124,10 @@ def camera_model_from_info(message: Any, *, rectified: bool = False) -> CameraMo
         rectified: the image is a pinhole's already, as `image_proc` makes it: that of the projection matrix `p`, in a frame that is turned
             by `r` (see `rectification_from_info`). Otherwise `k` and `d` say all, and neither `p` nor `r` counts: they are of another image.
 
+    Without a distortion model (""; "none"), coefficients that are all zero, however many, say that the lens does not distort.
+
     Raises:
-        BadSensorData: an uncalibrated camera (zero focal length), no size, or what `CameraModel` refuses.
+        BadSensorData: an uncalibrated camera (zero focal length), no size, coefficients of no model, or what `CameraModel` refuses.
     """
     width, height = int(message.width), int(message.height)
     intrinsics = np.array(message.p, np.float64).reshape(3, 4)[:, :3].copy() if rectified else np.array(message.k, np.float64).reshape(3, 3)
@@ -138,9 +140,15 @@ def camera_model_from_info(message: Any, *, rectified: bool = False) -> CameraMo
     across, down = max(int(message.binning_x), 1), max(int(message.binning_y), 1)
     if width < across or height < down:
         raise BadSensorData(f"camera_info: image size {width // across}x{height // down}; expected at least 1x1")
-    name = "" if rectified else str(message.distortion_model).lower()  # a fisheye with coefficients of zero would still be one
-    model = CameraModel(width=width, height=height, intrinsics=intrinsics, distortion_model=_MODEL_NAMES.get(name, name),
-                        distortion=np.zeros(0) if rectified else np.array(message.d, np.float64))
+    given = str(message.distortion_model).lower()
+    name = "" if rectified else _MODEL_NAMES.get(given, given)  # a fisheye with coefficients of zero would still be one
+    distortion = np.zeros(0) if rectified else np.array(message.d, np.float64)
+    if not name:
+        if distortion.any():
+            raise BadSensorData(f"camera_info: d is {distortion.tolist()} with distortion_model {message.distortion_model!r}; expected the model "
+                                f"that they are of ({', '.join(_COEFFICIENTS)}), or zeros for a lens that does not distort")
+        distortion = np.zeros(0)
+    model = CameraModel(width=width, height=height, intrinsics=intrinsics, distortion_model=name, distortion=distortion)
     return model.shrunk(across, down) if (across, down) != (1, 1) else model
 
 

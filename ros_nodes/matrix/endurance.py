@@ -1,19 +1,14 @@
-"""Judges what concerns no single fault: whether a node that was restarted is whole again, and whether one that is cycled grows."""
+"""Judges what concerns no single fault: whether a node that was restarted is whole again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
-from statistics import median
 
 from ros_nodes.matrix.notes import Heard
 from ros_nodes.matrix.verdict import RECOVERY_KEYFRAMES, Verdict
 
 STEADY_ANSWERS = 6
 """So many answers are looked at: the first may lack sensors, the others not."""
-
-GROWTH_MB = 0.2
-"""A node may grow by this with each cycle, which is 10 MB in fifty. Allocators wander by a few MB, and the median of slopes does not see that."""
 
 
 def steady_answers(heard: Sequence[Heard]) -> list[Heard]:
@@ -38,16 +33,3 @@ def judge_steady(heard: Sequence[Heard], sensors: Sequence[str]) -> Verdict:
     if not all(whole[first:]):
         return Verdict(ok=False, text="whole, then not: sensors were lost again")
     return Verdict(ok=True, text=f"ok, whole from answer {first + 1} on")
-
-
-def slope(values: Sequence[float]) -> float:
-    """By how much they grow from one to the next: the median over all pairs (Theil-Sen), which a few outliers do not move; 0 for one value."""
-    pairs = [(values[later] - values[earlier]) / (later - earlier) for earlier, later in combinations(range(len(values)), 2)]
-    return median(pairs) if pairs else 0.0
-
-
-def judge_growth(sizes_mb: Sequence[float]) -> Verdict:
-    """Whether memory after each cycle has stopped growing; the first fifth of the cycles is warming up."""
-    settled = sizes_mb[len(sizes_mb) // 5:]
-    growth_mb = slope(settled)
-    return Verdict(ok=growth_mb <= GROWTH_MB, text=f"grew by {growth_mb:.2f} MB per cycle")

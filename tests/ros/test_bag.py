@@ -6,7 +6,8 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from tiny_drive import CAMERAS, IMAGE_SWEEPS, KEYFRAMES, SWEEPS, VERSION, make_d
 
 from fusion.data import open_source as open_data
 from fusion.errors import UserError
+from fusion.types import CameraReading
 from ros_nodes import conversion as c
 from ros_nodes.bag import add_parser
+from ros_nodes.bag_keyframes import find_scenes
 from ros_nodes.bag_reader import BagSource
 from ros_nodes.bag_root import write_root
-from ros_nodes.bag_scan import scan_bag
+from ros_nodes.bag_scan import BagContents, BagReading, BagSensor, scan_bag
 from ros_nodes.bag_writer import write_bag
 from ros_nodes.faults import Fault, parse_fault
 from ros_nodes.player_codec import rosbags_codec, stamp_of
@@ -242,6 +245,43 @@ def test_a_robots_own_bag(tmp_path: Path) -> None:
     assert eye.image[10, 20].tolist() in ([40] * 3, [60] * 3)  # the centre stays where it is
 
 
+def test_rectified_images_stay_as_they_are_and_their_frame_is_turned(tmp_path: Path) -> None:
+    """Intrinsics of P and a frame turned by R; taken for raw ones, K and D, and the camera's own frame."""
+    turn = cv2.Rodrigues(np.array([0.1, -0.2, 0.3]))[0]
+    projection = np.array([[25.0, 0, 19, -3], [0, 26, 9, 0], [0, 0, 1, 0]])
+    stripes = np.zeros((20, 40, 3), np.uint8)
+    stripes[:, ::2] = 255
+
+    def replaced(at: int, topic: str, kind: str, message: Any) -> tuple[int, str, str, Any]:
+        if kind == IMAGE:
+            return at, "/eye/image_rect_color", IMAGE, c.image_msg(CODEC.make, stripes, stamp_ns=c.stamp_ns(message.header.stamp), frame_id="eye")
+        if kind == CAMERA_INFO:
+            message.p, message.r = projection.reshape(-1), turn.reshape(-1)
+        return at, topic, kind, message
+
+    bag = make_bag(tmp_path / "robot", [replaced(*each) for each in robot()])
+    sensors, notes = {**ROBOT_SENSORS, "CAM_EYE": "/eye/image_rect_color"}, list[str]()
+
+    def eye_of(out: str, rectified: Sequence[str]) -> CameraReading:
+        write_root(bag, tmp_path / out, "v", sensors=sensors, rectified=rectified, base_frame="chassis", fixed_frame="map", warn=notes.append)
+        data = open_data(tmp_path / out, "v")
+        eye = data.load(data.tokens("robot")[1]).cameras["CAM_EYE"]
+        assert eye is not None
+        return eye
+
+    eye = eye_of("rectified", ["CAM_EYE"])
+    np.testing.assert_array_equal(eye.image, stripes)
+    np.testing.assert_array_equal(eye.intrinsics, projection[:, :3])
+    np.testing.assert_allclose(eye.ego_T_cam[:3, :3], turn.T, atol=1e-9)
+    assert eye.ego_T_cam[:3, 3].tolist() == [0, 0, 2] and not notes
+    raw = eye_of("raw", [])
+    assert raw.intrinsics[0, 0] == 30 and (raw.image != stripes).any()
+    np.testing.assert_allclose(raw.ego_T_cam[:3, :3], np.eye(3), atol=1e-9)
+    assert notes == ["CAM_EYE: the images on /eye/image_rect_color are taken for raw ones and undistorted; are they rectified already (--rectified)?"]
+    with pytest.raises(UserError, match="CAM_I, LIDAR_TOP in the cameras with rectified images: expected some of CAM_EYE"):
+        eye_of("wrong", ["CAM_I", "LIDAR_TOP"])
+
+
 def test_a_calibration_elsewhere_is_found_by_its_frame_or_missed_by_name(tmp_path: Path) -> None:
     def under(topic: str) -> list[tuple[int, str, str, Any]]:
         return [(at, topic if kind == CAMERA_INFO else name, kind, message) for at, name, kind, message in robot()]
@@ -249,13 +289,42 @@ def test_a_calibration_elsewhere_is_found_by_its_frame_or_missed_by_name(tmp_pat
     bag = make_bag(tmp_path / "elsewhere", under("/calibrations/eye"))
     contents = scan_bag(bag, CODEC, {**ROBOT_SENSORS, "CAM_SAME": "/eye/image_raw"})
     assert contents.sensors["CAM_EYE"].info_topic == "/calibrations/eye"
-    assert len(contents.models["CAM_EYE"]) == len(contents.models["CAM_SAME"]) == 8
+    assert len(contents.calibrations["CAM_EYE"]) == len(contents.calibrations["CAM_SAME"]) == 8
     bare = make_bag(tmp_path / "bare", [each for each in robot() if each[2] != CAMERA_INFO])
     with pytest.raises(UserError, match="no calibrations for CAM_EYE: none on /eye/camera_info, and of the images' frame 'eye' none"):
         scan_bag(bare, CODEC, ROBOT_SENSORS)
     twice = make_bag(tmp_path / "twice", [*under("/calibrations/eye"), *under("/calibrations/other")])
     with pytest.raises(UserError, match="2 calibrations for CAM_EYE: .*/calibrations/eye and /calibrations/other"):
         scan_bag(twice, CODEC, ROBOT_SENSORS)
+
+
+def test_a_reading_belongs_to_the_keyframe_nearest_to_it_and_not_to_the_first_in_reach() -> None:
+    sensors = {name: BagSensor(name=name, topic=f"/{name}", kind=kind) for name, kind in (("LIDAR_TOP", CLOUD), ("CAM_FRONT", IMAGE))}
+    clouds, image = [reading("LIDAR_TOP", at) for at in range(0, 1000, 100)], reading("CAM_FRONT", 240)
+    scene = find_scenes(BagContents(sensors=sensors, readings=[*clouds, image]), "drive", 90 * MS)[0]
+    assert [sample.stamp_ns // MS for sample in scene.samples if "CAM_FRONT" in sample.readings] == [200]
+    sample, keyframe = scene.sample_of(image)
+    assert (sample.stamp_ns // MS, keyframe) == (200, True)
+
+
+def reading(name: str, at_ms: int) -> BagReading:
+    return BagReading(sensor=name, stamp_ns=at_ms * MS, frame=name, logged_ns=at_ms * MS)
+
+
+def test_a_sensor_whose_clock_is_ahead_costs_the_others_nothing(tmp_path: Path) -> None:
+    """Transforms are followed along the bag: its stamps must not lead away from those of the others."""
+    make, start, messages = CODEC.make, 1_700_000_000 * S, list[tuple[int, str, str, Any]]()
+    seen = c.Transform(parent="base_link", child="lidar", stamp_ns=start, rotation_wxyz=(1.0, 0.0, 0.0, 0.0), translation_m=(0, 0, 2))
+    messages.append((start, "/tf_static", TF, c.tf_msg(make, [seen, replace(seen, child="ahead")])))
+    for at in range(start, start + 40 * S, S // 2):
+        moved = replace(seen, parent="odom", child="base_link", stamp_ns=at)
+        messages.append((at, "/tf", TF, c.tf_msg(make, [moved])))
+        for frame, stamp in (("lidar", at), ("ahead", at + 30 * S)):
+            points = np.ones((1, 5), np.float32)
+            messages.append((at + MS, f"/sensors/{frame}/points", CLOUD, c.cloud_msg(make, points, stamp_ns=stamp, frame_id=frame)))
+    bag = make_bag(tmp_path / "bag", messages)
+    written = write_root(bag, tmp_path / "out", "v", warn=lambda line: None)
+    assert written == {"LIDAR": 80, "AHEAD": 20}
 
 
 def test_what_is_damaged_is_left_out_and_named(tmp_path: Path) -> None:

@@ -191,6 +191,19 @@ def test_wrong_calibration(change: dict[str, Any]) -> None:
         c.camera_model_from_info(message)
 
 
+@pytest.mark.parametrize("name", ["", "none"])
+def test_without_a_distortion_model_coefficients_of_zero_are_a_pinholes_and_others_are_refused(name: str) -> None:
+    message = c.camera_info_msg(c.rosbags_make(STORE), np.diag([100.0, 100.0, 1.0]), (40, 20), stamp_ns=0, frame_id="")
+    message.distortion_model = name
+    for count in (0, 4, 5, 8):
+        message.d = np.zeros(count)
+        assert c.camera_model_from_info(message).is_pinhole
+    for wrong in ([-0.1, 0, 0, 0, 0], [np.nan]):
+        message.d = np.array(wrong)
+        with pytest.raises(BadSensorData, match=f"d is .* with distortion_model '{name}'; expected the model that they are of"):
+            c.camera_model_from_info(message)
+
+
 # --- clouds
 
 
