@@ -83,8 +83,8 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 def float32_nodes(model: onnx.ModelProto) -> set[str]:
     """Names of the nodes that stay in float32.
 
-    These are `FLOAT32_OPS`; what lies between the last product and a sampling position, an index or an output; what is made of geometry and
-    points alone, and the points' first product; and what reads a number that is none in half precision.
+    These are `FLOAT32_OPS`, and sums of what falls into one place; what lies between the last product and a sampling position, an index or an
+    output; what is made of geometry and points alone, and the points' first product; and what reads a number that is none in half precision.
     """
     graph = model.graph
     floats = _floats(model)
@@ -93,7 +93,7 @@ def float32_nodes(model: onnx.ModelProto) -> set[str]:
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    kept = {node.name for node in graph.node if node.op_type in FLOAT32_OPS}
+    kept = {node.name for node in graph.node if node.op_type in FLOAT32_OPS or _adds_up(node)}
 
     positions = [node.input[1] for node in graph.node if node.op_type == "GridSample"]
     indices = [node.input[0] for node in graph.node if node.op_type == "Cast" and node.output[0] not in floats]
@@ -123,6 +123,11 @@ def _floats(model: onnx.ModelProto) -> set[str]:
         raise ValueError(f"{unknown[0]}: expected a tensor whose type follows from the graph")
     weights = {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
     return {name for name, dtype in known.items() if dtype == TensorProto.FLOAT} | weights
+
+
+def _adds_up(node: NodeProto) -> bool:
+    """A scatter that adds up what falls into one place, as the splatting lift does: as many terms as there may be, and no halves in ONNX Runtime."""
+    return node.op_type.startswith("Scatter") and any(a.name == "reduction" and a.s not in (b"", b"none") for a in node.attribute)
 
 
 def _type_of(node: NodeProto, kept: Collection[str], floats: Collection[str], native: dict[str, int], weights: Collection[str]) -> int:
