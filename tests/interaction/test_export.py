@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 from whole_layer import awake, inputs, layer_config, meeting, square
 
 GRID, CHANNELS, CAMERAS, FEATURE_HW = square(16), 8, 3, (4, 12)
@@ -61,10 +63,16 @@ def cases() -> dict[str, tuple[Flat, Sequence[Tensor]]]:
 NAMES = ("self", "image_to_bev", "polar", "bev_to_image", "layer")
 
 
+@cache
+def exported(name: str) -> tuple[Flat, Sequence[Tensor], ExportedProgram]:
+    """A part, its inputs and its graph, made once for both tests: that takes seconds."""
+    part, tensors = cases()[name]
+    return part, tensors, torch.export.export(part, tuple(tensors), strict=False)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_graph_holds_nothing_that_deployed_runtimes_lack(name: str) -> None:
-    part, tensors = cases()[name]
-    program = torch.export.export(part, tuple(tensors), strict=False)
+    part, tensors, program = exported(name)
     called = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
     assert any("grid_sampler" in target for target in called)
     assert [target for target in called if any(word in target for word in MISSING)] == []
@@ -77,8 +85,8 @@ def test_graph_holds_nothing_that_deployed_runtimes_lack(name: str) -> None:
 def test_onnx_at_opset_20(name: str) -> None:
     pytest.importorskip("onnx", reason="ONNX export is an extra")
     pytest.importorskip("onnxscript", reason="ONNX export is an extra")
-    part, tensors = cases()[name]
-    program = torch.onnx.export(part, tuple(tensors), dynamo=True, opset_version=20, verbose=False)
+    part, tensors, graph = exported(name)
+    program = torch.onnx.export(graph, dynamo=True, opset_version=20, verbose=False)
     assert program is not None
     model = program.model_proto
     operations = {node.op_type for node in model.graph.node}
