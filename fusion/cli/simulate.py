@@ -22,8 +22,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "simulate", help="make a data set of simulated drives in nuScenes' format",
         description="Make a data set of simulated drives in nuScenes' format: the tables in OUT/v1.0-sim, readings in OUT/samples and OUT/sweeps,"
-                    " map masks in OUT/maps. The official devkit loads it as it is. The same options give the same bytes on the same kind of processor."
-                    " OUT/v1.0-sim/splits.json holds the splits sim_train and sim_val (the last tenth of the scenes).",
+                    " map masks in OUT/maps. The official devkit loads it as it is. The same options give the same bytes on the same kind of"
+                    " processor. OUT/v1.0-sim/splits.json holds the splits sim_train and sim_val (the last tenth of the scenes).",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set, new or empty")
     parser.add_argument("--scenes", type=int, required=True, metavar="N", help="number of scenes; they are named sim-SEED-0000 and so on")
