@@ -33,19 +33,25 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 echo "setting up .venv with $("$python" --version) (a few minutes the first time)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
-pip install -q -c tools/constraints.txt setuptools wheel
+site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+# pip unpacks and compiles on one core; compiled apart, that is done beside what comes next, and for the most part on all cores at the end.
+install() { .venv/bin/python -m pip --disable-pip-version-check install -q --no-compile -c tools/constraints.txt "$@"; }
+compile() { .venv/bin/python -m compileall -q "$@" >/dev/null 2>&1 || true; }  # some packages hold files that are no Python; pip lets them be too
+
+install setuptools wheel
+compile "$site/setuptools" "$site/wheel"
 # torch first and alone: BEVDUET_TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the smaller CPU build where pip would take CUDA's
-pip install -q -c tools/constraints.txt ${BEVDUET_TORCH_INDEX:+--index-url "$BEVDUET_TORCH_INDEX"} torch
-pip install -q -c tools/constraints.txt --no-build-isolation -e '.[test,sparse,pretrained,tracking,bag,edge]'
-pip install -q -c tools/constraints.txt --no-build-isolation -e '.[tensorrt]' || \
-    echo "no TensorRT-RTX for $(uname -sm): everything else is set up; engines are not built here, and their tests skip"
+install ${BEVDUET_TORCH_INDEX:+--index-url "$BEVDUET_TORCH_INDEX"} torch
+compile "$site/torch" &
+# Before ROS 2, whose lark-parser is written over the newer lark that `sparse` brings: rosidl needs its own.
+install --no-build-isolation -e '.[sparse]'
 
 # ROS 2 is an addition: where it cannot be, the rest is complete without it, and this says so.
+builder=""  # builds the messages that have no wheel, beside the installing of the rest
 without_ros() { echo "no ROS 2 here: $1. Everything else is set up; the nodes do not run and tests/ros skip."; }
 install_ros() {
     local answer missing=() tool
-    if ! answer=$(pip install -q -c tools/constraints.txt --no-build-isolation -e '.[ros]' 2>&1); then
+    if ! answer=$(install --no-build-isolation -e '.[ros]' 2>&1); then
         case $answer in
             *"No matching distribution found for ros-"*)
                 without_ros "no ROS 2 wheels exist for Python $version on $(uname -sm) (they do for CPython 3.10-3.12 on x86-64 Linux)" ;;
@@ -60,7 +66,13 @@ install_ros() {
              "install them and run tools/setup_env.sh again"
         return 0
     fi
-    tools/build_ros_interfaces.sh .venv
+    tools/build_ros_interfaces.sh .venv &
+    builder=$!
 }
 install_ros
+install --no-build-isolation -e '.[test,pretrained,tracking,bag,edge]'
+install --no-build-isolation -e '.[tensorrt]' || \
+    echo "no TensorRT-RTX for $(uname -sm): everything else is set up; engines are not built here, and their tests skip"
+[ -z "$builder" ] || wait "$builder"
+compile -j 0 "$site"
 stamp >.venv/.bevduet-stamp

@@ -44,12 +44,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "interaction"))
 from tiny_dual import dual_config, tiny_batch, tiny_config, tiny_net
 
 QUERY = QueryHeadConfig(channels=16, queries=12, layers=2, heads=2, hidden=16, region=3)
+# An export takes seconds for every part, so that none is in more of them than it has to be; all parts meet in `large` of `test_shipped_configs.py`.
 KINDS: dict[str, dict[str, Any]] = {
     "concat": {"fuser": ConcatConfig(channels=8)},
     "dual, concat join": {"fuser": dual_config(join=JoinConfig(kind="concat"), layers=1)},
     "dual, cnw join, predicted absence": {"fuser": dual_config(join=JoinConfig(kind="cnw"), absent=AbsentConfig(kind="predict"))},
-    "dual, ssma join": {"fuser": dual_config(join=JoinConfig(kind="ssma"), layers=1)},
-    "query head": {"head": QUERY, "fuser": dual_config(layers=1)},
+    "ssma join": {"fuser": dual_config(join=JoinConfig(kind="ssma"), layers=0)},
+    "query head": {"head": QUERY, "fuser": ConcatConfig(channels=8)},
     "query head, cameras alone": {"head": QUERY, "lidar": None, "fuser": ConcatConfig(channels=8)},
     "splat lift": {"lift": SplatConfig(channels=8, depth_range_m=(1, 11)), "fuser": ConcatConfig(channels=8)},
     "LiDAR alone": {"camera": None, "fuser": ConcatConfig(channels=8)},

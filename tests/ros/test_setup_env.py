@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copytree(REPO / "tools/ros_interfaces", tmp_path / "tools/ros_interfaces")
     script(tmp_path / "tools/build_ros_interfaces.sh", "echo built")
     script(tmp_path / ".venv/bin/python", 'echo "$*" >>asked; case "$*" in *"[ros]"*) echo "${ROS_ANSWER:-}" >&2; exit "${ROS_CODE:-0}";; esac\n'
-                                          "echo /nowhere  # where Python's headers would be")
+                                          'case "$*" in *sysconfig*) echo /nowhere;; esac  # where its headers and packages would be')
     for name in NEEDED:
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
