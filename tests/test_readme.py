@@ -26,6 +26,7 @@ STAND_IN = {"v1.0-mini": "v1.0-sim", "v1.0-trainval": "v1.0-sim", "scene-0103": 
 SMALLER = {
     "simulate": ["--scenes", "1", "--duration", "0.5", "--image-scale", "0.1", "--workers", "1"],
     "demo": ["--duration", "2", "--no-open"],
+    "demo --dataroot": ["--no-open"],
     "verify": ["--frames", "1", "--threads", "1"],
     "train": ["--set", "train.epochs=1", "--set", "train.workers=0", "--set", "train.batch_size=2"],
 }
@@ -109,7 +110,7 @@ def test_every_command_runs(workplace: Path, forker: Forking, monkeypatch: pytes
         if words[1:3] == ["launch", "fusion"]:
             run_until_active(words)
         else:
-            run(forker, [*words[:2], *(STAND_IN.get(word, word) for word in words[2:]), *SMALLER.get(words[1], [])])
+            run(forker, [*words[:2], *(STAND_IN.get(word, word) for word in words[2:]), *SMALLER.get(" ".join(words[1:3]), SMALLER.get(words[1], []))])
     made = {path.relative_to(workplace).as_posix() for path in workplace.rglob("*") if "data" not in path.parts}
     assert {"out/demo/index.html", "out/real/index.html", "out/perceive/results_nusc.json", "out/evaluate/metrics_summary.json",
             "out/states/states.md", "out/track/tracking_result.json",
