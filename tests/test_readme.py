@@ -110,7 +110,8 @@ def test_every_command_runs(workplace: Path, forker: Forking, monkeypatch: pytes
         if words[1:3] == ["launch", "fusion"]:
             run_until_active(words)
         else:
-            run(forker, [*words[:2], *(STAND_IN.get(word, word) for word in words[2:]), *SMALLER.get(" ".join(words[1:3]), SMALLER.get(words[1], []))])
+            smaller = SMALLER.get(" ".join(words[1:3]), SMALLER.get(words[1], []))
+            run(forker, [*words[:2], *(STAND_IN.get(word, word) for word in words[2:]), *smaller])
     made = {path.relative_to(workplace).as_posix() for path in workplace.rglob("*") if "data" not in path.parts}
     assert {"out/demo/index.html", "out/real/index.html", "out/perceive/results_nusc.json", "out/evaluate/metrics_summary.json",
             "out/states/states.md", "out/track/tracking_result.json",
