@@ -101,9 +101,8 @@ def encode_targets(truths: Sequence[GroundTruth], grid: BevGrid, num_classes: in
     """
     config = config or TargetConfig()
     size_x, size_y = grid.shape
-    cells = [grid.metres_to_cells(truth.boxes[:, :2].astype(np.float64)) for truth in truths]
-    kept = [np.flatnonzero(grid.holds(truth.boxes[:, :2])) for truth in truths]
-    batch, most = len(truths), max([len(k) for k in kept], default=0)
+    truths = [truth.select(grid.holds(truth.boxes[:, :2])) for truth in truths]
+    batch, most = len(truths), max(map(len, truths), default=0)
     heatmap = np.zeros((batch, num_classes, size_x, size_y), np.float32)
     floats = {
         name: np.zeros((batch, most, width), np.float32)
@@ -111,21 +110,22 @@ def encode_targets(truths: Sequence[GroundTruth], grid: BevGrid, num_classes: in
     }
     ints = {name: np.zeros((batch, most), np.int64) for name in ("index", "labels", "direction", "attributes")}
     ok = np.zeros((batch, most), bool)
-    for b, (truth, cell, keep) in enumerate(zip(truths, cells, kept, strict=True)):
-        n = len(keep)
-        boxes, corner = truth.boxes[keep].astype(np.float64), np.floor(cell[keep]).astype(np.int64)
+    for b, truth in enumerate(truths):
+        n, boxes = len(truth), truth.boxes.astype(np.float64)
+        cell = grid.metres_to_cells(boxes[:, :2])
+        corner = np.floor(cell).astype(np.int64)
         ok[b, :n] = True
         ints["index"][b, :n] = corner[:, 0] * size_y + corner[:, 1]
-        ints["labels"][b, :n] = truth.labels[keep]
+        ints["labels"][b, :n] = truth.labels
         ints["direction"][b, :n] = direction_bin(boxes[:, 6])
-        ints["attributes"][b, :n] = [ATTRIBUTES.index(truth.attributes[k]) if truth.attributes[k] else -1 for k in keep]
-        floats["offset"][b, :n] = cell[keep] - corner
+        ints["attributes"][b, :n] = [ATTRIBUTES.index(name) if name else -1 for name in truth.attributes]
+        floats["offset"][b, :n] = cell - corner
         floats["height"][b, :n] = boxes[:, 2:3]
         floats["log_size"][b, :n] = np.log(boxes[:, 3:6])
         floats["yaw"][b, :n] = np.stack([np.sin(2 * boxes[:, 6]), np.cos(2 * boxes[:, 6])], axis=1)
         floats["velocity"][b, :n] = boxes[:, 7:9]
-        for (i, j), box, k in zip(corner, boxes, keep, strict=True):
+        for (i, j), box, label in zip(corner, boxes, truth.labels, strict=True):
             radius = gaussian_radius(box[3] / grid.cell_m, box[4] / grid.cell_m, config.min_overlap)
-            draw_peak(heatmap[b, truth.labels[k]], int(i), int(j), max(config.min_radius, int(radius)))
+            draw_peak(heatmap[b, label], int(i), int(j), max(config.min_radius, int(radius)))
     arrays = {"heatmap": heatmap, "ok": ok, **floats, **ints}
     return CentreTargets(**{name: torch.from_numpy(array) for name, array in arrays.items()})
