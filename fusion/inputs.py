@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fusion.bev.image_depth import reference_scale
 from fusion.bev.lift_splat import SplatConfig, SplatGrid, splat_grid
-from fusion.bev.pull import PullConfig, PullGrid, lidar_depth_bin, pull_grid
+from fusion.bev.pull import PullConfig, PullGrid, lidar_depth_bin, pull_grid, with_measured
 from fusion.encoders.pillars import PillarConfig, PillarInput, prepare_pillars
 from fusion.encoders.voxels import VoxelConfig, VoxelInput, prepare_voxels
 from fusion.geometry.valid import map_pixels_ok
@@ -90,6 +90,8 @@ def prepare_inputs(config: NetworkConfig, batch: SensorBatch, *, training: bool 
             match config.lift:
                 case PullConfig() as lift:
                     where = pull_grid(batch, feature_hw, grid, lift.heights_m, lift.views, lift.depth)
+                    if lift.depth is not None and lift.measured is not None:
+                        where = with_measured(where, lift.depth, lift.measured, batch, feature_hw)
                     if lift.depth is not None and training:
                         where = replace(where, depth_bin=lidar_depth_bin(lift.depth, batch, feature_hw))
                 case SplatConfig() as lift:

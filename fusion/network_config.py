@@ -65,6 +65,8 @@ class NetworkConfig:
         if self.query_loss.peaks not in (TargetConfig(), self.targets):
             raise ValueError(f"query_loss.peaks: a network is taught the peaks of `targets`, {self.targets}; expected other ones there, got"
                              f" {self.query_loss.peaks} here")
+        if self.camera is not None and self.lidar is None and isinstance(self.lift, PullConfig) and self.lift.measured is not None:
+            raise ValueError("lift.measured: asks the LiDAR for depths, but lidar is null; expected null here too, or a LiDAR encoder")
         if isinstance(self.fuser, DualStreamConfig):
             depth = isinstance(self.lift, SplatConfig) or self.lift.depth is not None
             query = isinstance(self.head, QueryHeadConfig)

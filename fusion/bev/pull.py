@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fusion.bev.image_depth import DepthBins, reference_scale
+from fusion.bev.measured_depth import MeasuredDepthConfig, measured_at_cells
 from fusion.bev.pull_kernel import project_cells
 from fusion.geometry.grid import BevGrid
 from fusion.geometry.lidar_depth import newest_depth_m
@@ -29,6 +30,7 @@ class PullConfig:
         channels: channels of the camera stream in BEV.
         depth: bins of a depth distribution per feature pixel; each cell then takes a feature as far as the pixel is likely to lie at the
             cell's depth. None: every cell on a pixel's ray takes its feature alike.
+        measured: how far LiDAR points decide about a pixel's depth where there are any; None: the image alone does, also beside a LiDAR.
     """
 
     kind: Literal["pull"] = "pull"
@@ -36,8 +38,11 @@ class PullConfig:
     views: int = 2
     channels: int = 48
     depth: DepthBins | None = None
+    measured: MeasuredDepthConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.measured is not None and self.depth is None:
+            raise ValueError("measured: takes the place of a predicted depth, but depth is null; expected bins there, or null here")
         if not self.heights_m or self.views < 1 or self.channels < 1:
             raise ValueError(f"heights_m, views, channels: expected at least one each, got {self.heights_m}, {self.views}, {self.channels}")
 
@@ -51,6 +56,8 @@ class PullGrid:
         weight: `(B, V, Z, X, Y)` float32, 1 / number of views used, 0 where the view does not exist.
         seen: `(B, 1, X, Y)` float32 in {0, 1}.
         depth_at: `(B, V, Z, X, Y)` float32, where the cell's depth is among the depth bins (`DepthBins.position`), or None.
+        measured: `(B, V, Z, X, Y)` float32, how likely the LiDAR makes the pixel to lie at the cell's depth, in even shares, or None.
+        unmeasured: `(B, V, Z, X, Y)` float32, the weight that is left to the predicted distribution, 1 where there is no point, or None.
         depth_bin: `(B, N, h, w)` int64, the bin that the LiDAR's newest sweep saw in the pixel, -1 where it saw none; None where no one asks.
     """
 
@@ -58,6 +65,8 @@ class PullGrid:
     weight: Tensor
     seen: Tensor
     depth_at: Tensor | None = None
+    measured: Tensor | None = None
+    unmeasured: Tensor | None = None
     depth_bin: Tensor | None = None
 
 
@@ -98,6 +107,13 @@ def pull_grid(sensors: SensorBatch, feature_hw: tuple[int, int], grid: BevGrid, 
         scale = reference_scale(intrinsics, image_hw[1]).gather(1, camera.flatten(1)).view_as(depth_m)
         depth_at = depth.position(depth_m * scale)
     return PullGrid(coords=coords, weight=weight, seen=seen, depth_at=depth_at)
+
+
+def with_measured(where: PullGrid, depth: DepthBins, config: MeasuredDepthConfig, sensors: SensorBatch, feature_hw: tuple[int, int]) -> PullGrid:
+    """The same with what the LiDAR says about the pixels' depths."""
+    assert where.depth_at is not None
+    measured, unmeasured = measured_at_cells(sensors, feature_hw, depth, config, where.coords, where.depth_at)
+    return replace(where, measured=measured, unmeasured=unmeasured)
 
 
 def lidar_depth_bin(depth: DepthBins, sensors: SensorBatch, feature_hw: tuple[int, int]) -> Tensor:
@@ -144,7 +160,10 @@ class PullLift(nn.Module):
             weight = where.weight[:, None, view].to(sampled.dtype)
             if share is not None and where.depth_at is not None:
                 likely = F.grid_sample(share, coords, align_corners=True).view(batch, -1, heights, size_x, size_y)
-                weight = weight * _between_bins(likely, where.depth_at[:, None, view])
+                likely = _between_bins(likely, where.depth_at[:, None, view])
+                if where.measured is not None and where.unmeasured is not None:
+                    likely = likely * where.unmeasured[:, None, view].to(likely.dtype) + where.measured[:, None, view].to(likely.dtype)
+                weight = weight * likely
             total = total + sampled * weight.reshape(batch * heights, 1, size_x, size_y)
         total = total.view(batch, heights, -1, size_x, size_y).sum(dim=1).to(tiled.dtype)
         stage: nn.Module = self.reduce[1:]

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 import torch
 
+from fusion.bev.image_depth import DepthBins
 from fusion.bev.lift_splat import SplatConfig
+from fusion.bev.measured_depth import MeasuredDepthConfig
+from fusion.bev.pull import PullConfig
 from fusion.checkpoint import save_checkpoint
 from fusion.cli.main import main
 from fusion.encoders.voxels import VoxelConfig
@@ -49,7 +52,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "concat": {"fuser": ConcatConfig(channels=8)},
     "dual, concat join": {"fuser": dual_config(join=JoinConfig(kind="concat"), layers=1)},
     "dual, cnw join, predicted absence": {"fuser": dual_config(join=JoinConfig(kind="cnw"), absent=AbsentConfig(kind="predict"))},
-    "ssma join": {"fuser": dual_config(join=JoinConfig(kind="ssma"), layers=0)},
+    "ssma join, measured depth": {"fuser": dual_config(join=JoinConfig(kind="ssma"), layers=0),
+                                  "lift": PullConfig(channels=8, depth=DepthBins(count=6), measured=MeasuredDepthConfig())},
     "query head": {"head": QUERY, "fuser": ConcatConfig(channels=8)},
     "query head, cameras alone": {"head": QUERY, "lidar": None, "fuser": ConcatConfig(channels=8)},
     "splat lift": {"lift": SplatConfig(channels=8, depth_range_m=(1, 11)), "fuser": ConcatConfig(channels=8)},

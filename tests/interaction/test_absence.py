@@ -10,7 +10,10 @@ import pytest
 import torch
 from tiny_dual import assert_same, dual_config, maps, tiny_batch, tiny_config, tiny_net
 
+from fusion.bev.image_depth import DepthBins
 from fusion.bev.lift_splat import SplatConfig
+from fusion.bev.measured_depth import MeasuredDepthConfig
+from fusion.bev.pull import PullConfig
 from fusion.encoders.camera import CameraConfig
 from fusion.encoders.pillars import PillarConfig
 from fusion.encoders.resnet import ResNetConfig
@@ -50,9 +53,11 @@ def test_order_of_cameras_and_points_is_irrelevant(net: BevDuetNet) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("lift", ["pull", "splat"])
-def test_absent_sensors_have_no_effect_whatever_they_hold(lift: str) -> None:
-    net = tiny_net(lift=SplatConfig(channels=8, depth_range_m=(1, 11))) if lift == "splat" else tiny_net()
+@pytest.mark.parametrize("lift", [
+    PullConfig(channels=8, depth=DepthBins(count=6)), PullConfig(channels=8, depth=DepthBins(count=6), measured=MeasuredDepthConfig()),
+    SplatConfig(channels=8, depth_range_m=(1, 11))], ids=["pull", "pull, measured", "splat"])
+def test_absent_sensors_have_no_effect_whatever_they_hold(lift: PullConfig | SplatConfig) -> None:
+    net = tiny_net(lift=lift)
     batch, camera_ok = tiny_batch(), torch.tensor([[True, False, True, True, False, True]])
     absent = replace(batch, camera_ok=camera_ok, lidar_ok=torch.tensor([False]))
     garbage = replace(absent, images=torch.where(camera_ok[..., None, None, None], batch.images, math.nan), points=batch.points + 3.0)
