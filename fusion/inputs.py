@@ -84,6 +84,7 @@ def prepare_inputs(config: NetworkConfig, batch: SensorBatch, *, training: bool 
     meeting: Meeting | None = None
     view: ViewGeometry | None = None
     points_ok = batch.points_ok & batch.lidar_ok[:, None]
+    batch = _calibrated(batch)
     if config.camera is not None:
         feature_hw, grid = config.camera.feature_hw(batch.image_hw), config.bev_grid
         with torch.no_grad(), torch.autocast(batch.images.device.type, enabled=False):
@@ -111,6 +112,16 @@ def prepare_inputs(config: NetworkConfig, batch: SensorBatch, *, training: bool 
         case None:
             pass
     return NetInputs(images=_images(batch), camera_ok=batch.camera_ok, lidar_ok=batch.lidar_ok, cloud=cloud, where=where, meeting=meeting, view=view)
+
+
+def _calibrated(batch: SensorBatch) -> SensorBatch:
+    """The batch with identities for the calibrations of absent cameras: a NaN there would be no number to compute with, and no index."""
+    ok = batch.camera_ok[:, :, None, None]
+    if bool(ok.all()):
+        return batch
+    eye = torch.eye(4).to(batch.cam_T_ego)
+    return replace(batch, intrinsics=torch.where(ok, batch.intrinsics, eye[:3, :3].to(batch.intrinsics)),
+                   cam_T_ego=torch.where(ok, batch.cam_T_ego, eye))
 
 
 def _images(batch: SensorBatch) -> Tensor:

@@ -58,9 +58,11 @@ def test_order_of_cameras_and_points_is_irrelevant(net: BevDuetNet) -> None:
     SplatConfig(channels=8, depth_range_m=(1, 11))], ids=["pull", "pull, measured", "splat"])
 def test_absent_sensors_have_no_effect_whatever_they_hold(lift: PullConfig | SplatConfig) -> None:
     net = tiny_net(lift=lift)
-    batch, camera_ok = tiny_batch(), torch.tensor([[True, False, True, True, False, True]])
+    batch, camera_ok = tiny_batch(), torch.tensor([[False, True, True, True, False, True]])
     absent = replace(batch, camera_ok=camera_ok, lidar_ok=torch.tensor([False]))
-    garbage = replace(absent, images=torch.where(camera_ok[..., None, None, None], batch.images, math.nan), points=batch.points + 3.0)
+    here = camera_ok[..., None, None]
+    garbage = replace(absent, images=torch.where(here[..., None], batch.images, math.nan), points=batch.points + 3.0,
+                      intrinsics=torch.where(here, batch.intrinsics, math.nan), cam_T_ego=torch.where(here, batch.cam_T_ego, math.nan))
     assert_same(net(absent), net(garbage), atol=0)
     kept = camera_ok[0].nonzero().squeeze(1)
     fewer = replace(absent, images=batch.images[:, kept], intrinsics=batch.intrinsics[:, kept], cam_T_ego=batch.cam_T_ego[:, kept],
