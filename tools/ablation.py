@@ -37,7 +37,7 @@ from fusion.files import write_text
 from fusion.process import settle
 
 NUSCENES = ("v1.0-trainval", "v1.0-mini")
-RESULT, LOG, CLOCK = "result.json", "log.txt", "clock.json"
+RESULT, LOG, CLOCK, FEATURES = "result.json", "log.txt", "clock.json", "features"
 FREE_TO_DIFFER = {"seed", "dropout", "workers", "cache", "log_every"}
 """Settings of training that are no part of a cell's budget."""
 MADE, FOUND, BUSY = 0, 70, 75
@@ -52,6 +52,8 @@ class Grid:
     Attributes:
         base: config that every variant changes.
         init, init_parts: weights that every variant starts from, and the parts taken where a variant has them; or None.
+        frozen_versions: where above 0, the encoders of `init` stay as they are: what they make of so many drawings of every sample is computed
+            once, into OUT/features, and all else trains.
         init_also: variant -> further parts that it takes.
         rows: the variants, for the table.
         sets: variant -> its `a.b=value` changes.
@@ -62,6 +64,7 @@ class Grid:
     init_parts: tuple[str, ...]
     rows: tuple[Row, ...]
     sets: dict[str, list[str]]
+    frozen_versions: int = 0
     init_also: dict[str, list[str]] = field(default_factory=dict)
 
     def untrained(self, variant: str) -> bool:
@@ -74,7 +77,7 @@ def load_grid(path: Path) -> Grid:
     mapping = load_yaml(path)
     variants = mapping.get("variants") or {}
     of_variant = {"title", "control", "set", "init_also", "untrained"}
-    for where, keys, known in [("", mapping, {"base", "init", "init_parts", "variants"}),
+    for where, keys, known in [("", mapping, {"base", "init", "init_parts", "frozen_versions", "variants"}),
                                *((f"variants.{name}.", variant, of_variant) for name, variant in variants.items())]:
         for key in keys:
             if key not in known:
@@ -87,7 +90,11 @@ def load_grid(path: Path) -> Grid:
     for row in rows:
         if row.untrained and not mapping.get("init"):
             raise UserError(f"{path}: variants.{row.name}.untrained: expected init, the weights to score, got none")
+    frozen = int(mapping.get("frozen_versions", 0))
+    if frozen and not {"camera", "lidar"} <= set(mapping.get("init_parts", ())):
+        raise UserError(f"{path}: frozen_versions: expected camera and lidar among init_parts, the encoders that stay as they are")
     return Grid(base=mapping["base"], init=mapping.get("init"), init_parts=tuple(mapping.get("init_parts", ())), rows=rows, sets=sets,
+                frozen_versions=frozen,
                 init_also={name: list(variant.get("init_also", ())) for name, variant in variants.items()})
 
 
@@ -135,6 +142,7 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
     from fusion.runtime.backends.open import is_shipped
     from fusion.runtime.backends.torch_eager import TorchBackend
     from fusion.runtime.perceiver import Perceiver
+    from fusion.train.frozen import FrozenSamples
     from fusion.train.init import take_weights
     from fusion.train.recipe import load_recipe
     from fusion.train.run import RESUME_FILE, train
@@ -151,8 +159,9 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
             network, config = build_network(recipe.model.network).eval(), recipe.model
             take_weights(network, *load_checkpoint(init), init, parts)
         else:
-            model = train(recipe, open_source(args.dataroot, args.version, scenes, labelled_only=True), folder, resume=resume, init=init,
-                          init_parts=parts if init else None, progress=False)
+            source = (FrozenSamples(args.out / FEATURES, recipe) if grid.frozen_versions
+                      else open_source(args.dataroot, args.version, scenes, labelled_only=True))
+            model = train(recipe, source, folder, resume=resume, init=init, init_parts=parts if init else None, progress=False)
             network, config = load_checkpoint(model)
     print(f"trained: {spent['wall_seconds']:.0f} s, {spent['cpu_seconds']:.0f} s of the processor", flush=True)
     validation = open_source(args.val_dataroot, args.val_version)
@@ -163,11 +172,35 @@ def run_cell(grid: Grid, variant: str, args: argparse.Namespace, seed: int, fold
                          (*sensor_states(sensors), half_cameras_lost(sensors)), folder / "states")
     scored = states_mapping(score_states(args.val_dataroot, args.val_version, validation.scenes(), runs))
     budget = {"train": {k: v for k, v in to_mapping(recipe.train).items() if k not in FREE_TO_DIFFER}, "train_scenes": len(scenes),
-              "init": grid.init, "init_parts": list(grid.init_parts), "val_keyframes": scored["num_keyframes"]}
+              "init": grid.init, "init_parts": list(grid.init_parts), "frozen_versions": grid.frozen_versions,
+              "val_keyframes": scored["num_keyframes"]}
     result = {"variant": variant, "seed": seed, **spent, "parameters": sum(p.numel() for p in network.parameters()), "budget": budget,
               "set": grid.sets[variant], **scored}
     write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
     print({state: round(scored["states"][state]["mAP"], 4) for state in scored["states"]}, flush=True)
+
+
+def make_features(grid: Grid, args: argparse.Namespace) -> None:
+    """What the frozen encoders make of every sample, for all cells."""
+    from fusion.checkpoint import load_checkpoint, resolve_model
+    from fusion.data.open import open_source
+    from fusion.network import build_network
+    from fusion.train.frozen import INDEX_FILE, write_features
+    from fusion.train.init import take_weights
+    from fusion.train.recipe import load_recipe
+
+    with locked(args.out / FEATURES) as mine:
+        if not mine:
+            raise UserError(f"{args.out / FEATURES}: another process is writing there; start again when it has ended")
+        if (args.out / FEATURES / INDEX_FILE).is_file():
+            return
+        assert grid.init is not None
+        recipe, init = load_recipe(grid.base, args.set), resolve_model(grid.init)
+        network = build_network(recipe.model.network)
+        take_weights(network, *load_checkpoint(init), init, ["camera", "lidar"])
+        scenes = open_source(args.dataroot, args.version).scenes()
+        source = open_source(args.dataroot, args.version, scenes[:args.scenes or len(scenes)], labelled_only=True)
+        write_features(args.out / FEATURES, network, recipe, source, grid.frozen_versions, progress=True)
 
 
 def start_cell(arguments: list[str], variant: str, seed: int, folder: Path, threads: int) -> tuple[str, bool]:
@@ -238,6 +271,8 @@ def _run(args: argparse.Namespace) -> int:
     cells = [(variant, seed) for seed in seeds for variant in variants if seed == seeds[0] or not grid.untrained(variant)]
     waiting = [(variant, seed) for variant, seed in cells if not (args.out / variant / str(seed) / RESULT).is_file()]
     print(f"{len(cells)} cells, {len(cells) - len(waiting)} of them finished before", flush=True)
+    if grid.frozen_versions and waiting:
+        make_features(grid, args)
     any_failed = False
     with ThreadPoolExecutor(args.jobs) as pool:
         started = pool.map(lambda cell: start_cell(sys.argv[1:], *cell, args.out / cell[0] / str(cell[1]), args.threads), waiting)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fusion.export.manifest import Manifest, Precision
 from fusion.export.onnx_export import METADATA_KEY
-from fusion.export.packages import require
+from fusion.export.packages import engine_module
 
 
 def export_openvino(onnx_path: Path, folder: Path, manifest: Manifest, precision: Precision) -> tuple[str, str]:
@@ -23,9 +23,7 @@ def export_openvino(onnx_path: Path, folder: Path, manifest: Manifest, precision
     Raises:
         UserError: the extra is not installed.
     """
-    require("openvino")
-    import openvino
-
+    openvino = engine_module("openvino")
     model = openvino.convert_model(str(onnx_path))
     for key, value in json.loads(manifest.embedded()).items():
         if not isinstance(value, dict | list):

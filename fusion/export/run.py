@@ -16,7 +16,7 @@ from fusion.errors import UserError
 from fusion.export.graph import check_exportable
 from fusion.export.manifest import MANIFEST, Format, Manifest, Precision, read_manifest, sha256, write_manifest
 from fusion.export.onnx_export import export_onnx, write_onnx
-from fusion.export.packages import require
+from fusion.export.packages import engine_module, require
 from fusion.model import ModelConfig
 
 Calibration: TypeAlias = Callable[[ModelConfig, int], Iterable[Mapping[str, np.ndarray]]]
@@ -127,11 +127,9 @@ def _write(graph: Path, folder: Path, manifest: Manifest, capabilities: tuple[st
             write_onnx(onnx.load(str(graph)), folder / "model.onnx", manifest)
             return ("model.onnx",), {}
         case "openvino":
-            import openvino
-
             from fusion.export.openvino_export import export_openvino
 
-            return export_openvino(graph, folder, manifest, manifest.precision), {"openvino": openvino.__version__}
+            return export_openvino(graph, folder, manifest, manifest.precision), {"openvino": engine_module("openvino").__version__}
         case "tensorrt":
             from fusion.export.tensorrt_engine import CAPABILITIES
             from fusion.export.tensorrt_gate import build_engine

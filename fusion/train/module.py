@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning as L
@@ -73,6 +74,10 @@ class TrainModule(L.LightningModule):
         self.log_dict({f"loss_{name}": value.detach() for name, value in losses.items()}, batch_size=size)
         return total
 
+    def collate(self) -> Callable[[Sequence[Any]], TrainBatch]:
+        """What joins samples into a batch."""
+        return Collate(network=self.recipe.model.network, keep_sensors=self.recipe.train.balance is not None)
+
     def configure_optimizers(self) -> Any:
         """AdamW with the recipe's schedule, stepped at every step."""
         config = self.recipe.train
@@ -92,7 +97,7 @@ class TrainModule(L.LightningModule):
         sampler = TrainSampler(counts * config.repeats, config.seed, self.trainer.global_rank, self.trainer.world_size)
         return DataLoader(
             self.dataset, batch_size=config.batch_size, sampler=sampler, num_workers=config.workers,
-            collate_fn=Collate(network=self.recipe.model.network, keep_sensors=config.balance is not None),
+            collate_fn=self.collate(),
             drop_last=len(sampler) >= config.batch_size, persistent_workers=config.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )

@@ -25,6 +25,7 @@ from fusion.files import replacing
 from fusion.train.balance import BalanceCallback
 from fusion.train.dataset import TrainDataset
 from fusion.train.ema import EmaCallback
+from fusion.train.frozen import FrozenModule, FrozenSamples
 from fusion.train.init import take_weights
 from fusion.train.module import TrainModule
 from fusion.train.precision import decided, told
@@ -78,14 +79,14 @@ class StopAfter(L.Callback):
             trainer.should_stop = True
 
 
-def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = False, init: Path | None = None,
+def train(recipe: Recipe, source: SceneSource | FrozenSamples, out: Path, *, resume: bool = False, init: Path | None = None,
           init_parts: Sequence[str] | None = None, devices: int = 1, stop_after_epochs: int | None = None,
           progress: bool = True) -> Path:
     """Train, and leave in `out`: `model.safetensors` + `.yaml` (averaged weights), `last.ckpt` (to resume), `log/` (CSV).
 
     Args:
         recipe: what and how.
-        source: training data.
+        source: training data; where it is features of frozen encoders, these encoders do not learn.
         out: folder of the run.
         resume: go on from `last.ckpt`, with the recipe, the data and the number of devices that the run was begun with; the losses are those the
             uninterrupted run would have had.
@@ -119,7 +120,8 @@ def train(recipe: Recipe, source: SceneSource, out: Path, *, resume: bool = Fals
         raise UserError(f"--init-parts {','.join(init_parts)}: expected --init with a model to take them from")
     start = None if init is None else load_checkpoint(init)
     tells = progress and os.environ.get("LOCAL_RANK", "0") == "0"  # one process of all
-    module = TrainModule(recipe, TrainDataset(source, recipe.model, config, progress=tells))
+    module = (FrozenModule(recipe, source) if isinstance(source, FrozenSamples)
+              else TrainModule(recipe, TrainDataset(source, recipe.model, config, progress=tells)))
     if init is not None and start is not None:
         module.inherited = take_weights(module.network, *start, init, init_parts)
     try:

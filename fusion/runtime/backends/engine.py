@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from fusion.errors import UserError
 from fusion.export.manifest import Manifest, Port
-from fusion.export.packages import require
 from fusion.export.ports import named_inputs, output_from_named
 from fusion.inputs import NetInputs, Output
 
@@ -56,15 +53,6 @@ def fit(port: Port, tensor: Tensor) -> Tensor:
     if len(shape) != len(port.shape) or any(isinstance(want, int) and got != want for got, want in zip(shape, port.shape, strict=True)):
         raise UserError(f"{port.name}: the exported model expects {port.shape}, got {shape}; export again for this rig and these settings")
     return tensor.to(DTYPES[port.dtype]).contiguous()
-
-
-def engine_module(name: str) -> ModuleType:
-    """An engine's Python package; UserError that says how to install it, or why it cannot be imported."""
-    require(name)
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(f"{name}: is installed, but cannot be imported: {error}") from None
 
 
 def _fixed(port: Port) -> tuple[int, ...]:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fusion.errors import UserError
 from fusion.export.manifest import Manifest
-from fusion.runtime.backends.engine import Engine, engine_module
+from fusion.export.packages import engine_module
+from fusion.runtime.backends.engine import Engine
 
 
 class OnnxRuntimeBackend(Engine):

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fusion.errors import UserError
 from fusion.export.manifest import Manifest
-from fusion.runtime.backends.engine import Engine, engine_module
+from fusion.export.packages import engine_module
+from fusion.runtime.backends.engine import Engine
 
 
 class OpenVinoBackend(Engine):
