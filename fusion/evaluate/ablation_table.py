@@ -67,10 +67,13 @@ def ablation_report(rows: Sequence[Row], results: Sequence[Mapping[str, Any]]) -
 def _about(result: Mapping[str, Any]) -> str:
     budget = result["budget"]
     train, start = budget["train"], f"{', '.join(budget['init_parts'])} of `{budget['init']}`, the rest" if budget["init"] else "all"
-    slower = f", {train['lr'] * train['lr_inherited']:g} for what is not fresh" if budget["init"] and train.get("lr_inherited", 1.0) != 1.0 else ""
+    frozen = budget.get("frozen_versions", 0)
+    alike = not budget["init"] or frozen or train.get("lr_inherited", 1.0) == 1.0
+    slower = "" if alike else f", {train['lr'] * train['lr_inherited']:g} for what is not fresh"
+    stays = f"; both encoders stay as they are, of {frozen} drawings of every sample" if frozen else ""
     return (f"Every network: {train['epochs']} epochs over {budget['train_scenes']} scenes in batches of {train['batch_size']}, peak learning rate"
-            f" {train['lr']:g}{slower}; {start} fresh. Scored on {budget['val_keyframes']} keyframes. A seed changes fresh weights, order,"
-            " augmentation and which sensors are withheld.")
+            f" {train['lr']:g}{slower}; {start} fresh{stays}. Scored on {budget['val_keyframes']} keyframes. A seed changes fresh weights, order,"
+            f" {'which drawing of a sample is taught' if frozen else 'augmentation'} and which sensors are withheld.")
 
 
 def _differences(rows: Sequence[Row], by_variant: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[list[str]]:

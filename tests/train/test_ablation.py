@@ -25,6 +25,7 @@ from fusion.evaluate.ablation_table import Row, ablation_report
 from fusion.evaluate.by_state import StateAnswers, StateScore
 from fusion.evaluate.nuscenes_eval import Evaluation
 from fusion.network import build_network
+from fusion.train.frozen import encoders_hash
 from fusion.train.init import take_weights
 from fusion.train.recipe import load_recipe
 from fusion.train.run import train
@@ -74,9 +75,27 @@ def test_variants_build_start_alike_and_differ_by_what_they_name(tool: ModuleTyp
     assert [(row.name, row.control) for row in grid.rows if row.control] == [("lidar_alone", "lidar_only"), ("camera_alone", "camera_only")]
 
 
+def test_variants_of_the_dual_stream_learn_behind_the_same_encoders(tool: ModuleType) -> None:
+    grid = tool.load_grid(REPO / "configs" / "ablation" / "dual_stream.yaml")
+    nano, nano_config = load_checkpoint(resolve_model(grid.init))
+    networks = {}
+    for row in grid.rows:
+        networks[row.name] = network = build_network(load_recipe(grid.base, grid.sets[row.name]).model.network)
+        take_weights(network, nano, nano_config, resolve_model(grid.init), grid.init_parts)
+    assert grid.frozen_versions == 2 and len({encoders_hash(network) for network in [nano, *networks.values()]}) == 1
+    assert all(network.perspective is None for network in networks.values())  # it would teach the camera encoder, which stays
+    parts = {name: (type(network.fuser.join).__name__, len(network.fuser.layers), network.config.lift.measured is not None)
+             for name, network in networks.items()}
+    dual = ("GateJoin", 1, True)
+    assert parts == {"concat": ("ConcatJoin", 0, False), "gate": ("GateJoin", 0, False), "measured": ("GateJoin", 0, True), "dual": dual,
+                     "lidar_alone": dual, "camera_alone": dual}
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("base: micro\nvariants: {a: {titel: x}}", "variants.a.titel: unknown key; expected some of"),
     ("base: micro\nvariants: {a: {untrained: true}}", "variants.a.untrained: expected init"), ("base: micro\nseeds: 3", "seeds: unknown key"),
+    ("base: micro\ninit: nano\ninit_parts: [camera]\nfrozen_versions: 1\nvariants: {a: {}}",
+     "frozen_versions: expected camera and lidar among init_parts"),
     ("base: micro", "expected base and at least one of variants")])
 def test_a_bad_grid_is_refused(tool: ModuleType, tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "grid.yaml").write_text(text)
@@ -190,6 +209,8 @@ def test_the_table_by_hand() -> None:
     results = [cell("s", 0, 0.18, 0.1), cell("a", 0, 0.20, 0.10), cell("a", 1, 0.24, 0.10), cell("b", 0, 0.23, 0.12), cell("l", 0, 0.0, 0.11)]
     assert "Every network: 2 epochs over 7 scenes in batches of 4, peak learning rate 0.002; camera, lift of `nano`, the rest fresh. Scored on 9" in (
         ablation_report(rows, results))
+    frozen = [{**result, "budget": {**result["budget"], "frozen_versions": 2}} for result in results]
+    assert "the rest fresh; both encoders stay as they are, of 2 drawings of every sample. Scored on 9" in ablation_report(rows, frozen)
     lines = [[c.strip() for c in line.strip("|").split("|")] for line in ablation_report(rows, results).splitlines()]
     assert ["plain", "2", "0.220 ± 0.028", "0.100 ± 0.000", "0.010 ± 0.000", "0.220 ± 0.028", "0.220 ± 0.028", "1.5"] in lines
     assert ["+ more", "1", "0.230", "0.120", "0.010", "0.230", "0.230", "1.5"] in lines
