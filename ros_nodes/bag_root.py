@@ -27,6 +27,7 @@ from ros_nodes.conversion import (
     intensity_of,
     is_mosaic,
 )
+from ros_nodes.fusion_config import maybe_rectified
 from ros_nodes.player_codec import Codec, rosbags_codec, stamp_of
 from ros_nodes.player_topics import BASE_FRAME, CLOUD, COMPRESSED, FIXED_FRAME
 from ros_nodes.transforms import MAX_GAP_NS, TransformTree, TransformUnavailable
@@ -61,8 +62,8 @@ def write_root(bag: Path, out: Path, version: str, *, sensors: Mapping[str, str]
     codec = rosbags_codec()
     contents = scan_bag(bag, codec, sensors or {}, rectified)
     for sensor in contents.sensors.values():
-        if not sensor.rectified and any(word.startswith("image_rect") for word in sensor.topic.split("/")):
-            warn(f"{sensor.name}: the images on {sensor.topic} are taken for raw ones and undistorted; are they rectified already (--rectified)?")
+        for line in () if sensor.rectified else maybe_rectified(sensor.name, sensor.topic, "--rectified"):
+            warn(line)
     scenes = find_scenes(contents, bag.stem, round(0.9 * keyframe_every_s * 1e9))  # a sweep is rarely exactly on time
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".root-") as folder:

@@ -10,6 +10,13 @@ from fusion.runtime.backends.names import BackendName
 from fusion.sensors.sync import SyncConfig
 
 
+def maybe_rectified(camera: str, topic: str, setting: str) -> tuple[str, ...]:
+    """A line to tell of a camera whose images are undistorted, although its topic sounds as if they were so already, or none."""
+    if not any(word.startswith("image_rect") for word in topic.split("/")):
+        return ()
+    return (f"{camera}: the images on {topic} are taken for raw ones and undistorted; are they rectified already ({setting})?",)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SensorParameters:
     """One sensor: the topic of its readings, what to add to their stamps, its frame where its messages name a wrong one, and whether it is
@@ -65,6 +72,12 @@ class FusionNodeConfig:
     device: str
     threads: int
     bf16: bool
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What looks like a mistake, and is not refused."""
+        return tuple(note for camera in self.cameras.values() if not camera.rectified
+                     for note in maybe_rectified(camera.name, camera.topic, f"sensors.{camera.name}.rectified"))
 
     @property
     def sensors(self) -> tuple[str, ...]:

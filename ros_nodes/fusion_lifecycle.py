@@ -70,7 +70,7 @@ class FusionNode(ManagedNode):
             self._status.fault = self.not_configured(error)
             self.guarded(self._report)(True)
             return TransitionCallbackReturn.FAILURE
-        self._status.notes = self._publisher.notes
+        self._status.notes = (*self._config.notes, *self._publisher.notes)
         for note in self._status.notes:
             self.get_logger().warning(note)
         return self.entered("inactive")

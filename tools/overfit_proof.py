@@ -41,12 +41,12 @@ BARS = {"camera+lidar": {"car": 0.9, "mAP": 0.7}, "lidar": {"car": 0.9, "mAP": 0
 
 
 class FewInstants:
-    """A source of chosen instants of another source, kept in memory."""
+    """A source of chosen instants of another source, kept in memory with the sweeps that a model asks for."""
 
-    def __init__(self, source: SceneSource, tokens: Sequence[str]) -> None:
+    def __init__(self, source: SceneSource, tokens: Sequence[str], num_sweeps: int) -> None:
         self._tokens = list(tokens)
         self._sensors = source.sensors()
-        self._sets = {token: source.load(token) for token in tokens}
+        self._sets = {token: source.load(token, num_sweeps=num_sweeps) for token in tokens}
         self._truths = {token: source.ground_truth(token) for token in tokens}
 
     def scenes(self) -> list[str]:
@@ -127,11 +127,12 @@ def main() -> int:
     source = open_source(args.dataroot, args.version, [args.scene], labelled_only=True)
     all_tokens = source.tokens(args.scene)
     tokens = [all_tokens[i] for i in np.linspace(0, len(all_tokens) - 1, args.keyframes + 2).round().astype(int)[1:-1]]
-    few = FewInstants(source, tokens)
+    recipe = load_recipe(args.config, args.sets)
+    few = FewInstants(source, tokens, recipe.model.num_sweeps)
     start, start_cpu = time.monotonic(), time.process_time()
     weights = args.out / "model.safetensors"
     if not args.score_only:
-        weights = train(load_recipe(args.config, args.sets), few, args.out, resume=args.resume, progress=False)
+        weights = train(recipe, few, args.out, resume=args.resume, progress=False)
     minutes = {"wall": (time.monotonic() - start) / 60, "cpu": (time.process_time() - start_cpu) / 60}
     network, config = load_checkpoint(weights)
     official = OfficialScore(args.dataroot, args.version, tokens)

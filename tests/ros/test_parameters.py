@@ -48,6 +48,9 @@ def test_calibration_is_looked_for_beside_the_image() -> None:
     front, back = config.cameras["FRONT"], config.cameras["BACK"]
     assert (front.info_topic, back.info_topic) == ("/front/camera_info", "back/camera_info")
     assert (front.rectified, back.rectified, front.frame, config.lidars["TOP"].frame, config.frozen_after) == (True, False, "eye", "os_sensor", 0)
+    assert config.notes == ("BACK: the images on back/image_rect/compressed are taken for raw ones and undistorted; are they rectified already"
+                            " (sensors.BACK.rectified)?",)
+    assert read_config(TWO | {"sensors.FRONT.topic": "/front/image_rect", "sensors.FRONT.rectified": True}).notes == ()
     assert read_config(TWO | {"sensors.FRONT.topic": "image"}).cameras["FRONT"].info_topic == "camera_info"
 
 
