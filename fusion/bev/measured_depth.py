@@ -1,7 +1,7 @@
 """The LiDAR's word on the depth of pixels, beside the distribution that the image predicts: exact where there are points, silent where not.
 
 A predicted distribution is the prior, points are observations: with n points in a pixel, of which n_k lie in bin k, the pixel lies there with
-probability (n_k + k p_k) / (n + k), the mean of a Dirichlet distribution whose prior weighs as much as k points. BEVFusion (arXiv 2205.13542)
+probability (n_k + w p_k) / (n + w), the mean of a Dirichlet distribution whose prior weighs as much as w points. BEVFusion (arXiv 2205.13542)
 hands points' depths to its camera branch, too, but through weights that must do without them where the LiDAR is gone; here its absence
 leaves exactly the prediction.
 """

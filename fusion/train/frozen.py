@@ -25,11 +25,9 @@ from tqdm import tqdm
 from fusion.data.source import SceneSource
 from fusion.errors import UserError
 from fusion.files import replacing, write_text
-from fusion.inputs import prepare_inputs
 from fusion.network import BevDuetNet
 from fusion.network_config import NetworkConfig
-from fusion.supervision import supervise
-from fusion.train.batch import Collate, TrainBatch, join
+from fusion.train.batch import Collate, TrainBatch
 from fusion.train.config import SensorDropoutConfig
 from fusion.train.dataset import TrainDataset, TrainSample, drop_sensors
 from fusion.train.module import TrainModule
@@ -56,7 +54,7 @@ def write_features(folder: Path, network: BevDuetNet, recipe: Recipe, source: Sc
     """Leave every sample's features in a folder, `versions` drawings of each; one that is there is left, and done is done when the index is.
 
     Args:
-        folder: made if needed; a sample of `micro` takes 2 MB.
+        folder: made if needed.
         network: whose camera and LiDAR encoder are frozen; put into eval mode.
         recipe: its augmentation is drawn, with all sensors present.
         source: annotated samples.
@@ -154,12 +152,11 @@ class FrozenCollate:
 
     def __call__(self, samples: Sequence[FrozenSample]) -> FrozenBatch:
         """Join and prepare."""
-        sensors, truth = join([sample.sensors for sample in samples]), [sample.truth for sample in samples]
-        inputs = prepare_inputs(self.network, sensors, training=True)
-        cloud: Any = inputs.cloud
+        made = Collate(network=self.network)(samples)
+        cloud: Any = made.inputs.cloud
         unread = replace(cloud, **{f.name: getattr(cloud, f.name)[:1].clone() for f in fields(cloud) if isinstance(getattr(cloud, f.name), Tensor)})
-        inputs = replace(inputs, images=inputs.images[..., :1, :1].clone(), cloud=unread)
-        return FrozenBatch(inputs=inputs, supervision=supervise(self.network, sensors, truth), truth=truth,
+        inputs = replace(made.inputs, images=made.inputs.images[..., :1, :1].clone(), cloud=unread)
+        return FrozenBatch(inputs=inputs, supervision=made.supervision, truth=made.truth,
                            camera=torch.cat([sample.camera for sample in samples]), lidar=torch.cat([sample.lidar for sample in samples]))
 
 
